@@ -1,0 +1,63 @@
+# The verbs of the house. Needs a Python 3.11 or newer with venv, make, and nothing else.
+#
+#   make demo     install into .venv, then some hundred real messages through a real daemon
+#   make test     install what development needs, by lock file, then run the tests
+#   make check    style, types and tests: what .ci/run runs
+#
+# Two stamps in .venv keep a second call quick: .runtime (the project) and .dev (the locked set).
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+
+.PHONY: demo test style types check bench lock clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.runtime
+	$(BIN)/smppd demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+style: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.dev
+	$(BIN)/mypy --strict
+
+check: style types test
+
+bench: $(VENV)/.runtime
+	$(BIN)/python bench/micro.py
+	$(BIN)/python bench/throughput.py $(ARGS)
+
+# Built in a venv of its own, so that pip-tools is no part of what it locks.
+lock:
+	$(PYTHON) -m venv --clear $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip --quiet install pip-tools
+	CUSTOM_COMPILE_COMMAND="make lock" $(VENV)-lock/bin/pip-compile --quiet --upgrade \
+		--generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
+		--extra dev --output-file requirements-dev.lock pyproject.toml
+	rm -rf $(VENV)-lock
+
+clean:
+	rm -rf $(VENV) $(VENV)-lock dist .mypy_cache .ruff_cache .hypothesis
+	find smppd tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --clear: a venv that broke off half-made (no python3-venv, say) is made anew.
+$(VENV)/.made:
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.made pyproject.toml
+	@echo "Installing smppd into $(VENV) ..."
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml requirements-dev.lock
+	@echo "Installing smppd and the locked development set into $(VENV) ..."
+	@$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@$(PIP) install --no-deps --editable .
+	@touch $@ $(VENV)/.runtime
