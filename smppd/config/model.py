@@ -1,0 +1,286 @@
+"""Every key of the configuration: its type, its bounds and its default, in one place.
+
+A struct is a TOML table and a field is a key, under the same name. ``Meta`` says the rest:
+``description`` is what a value must be and ``examples`` one that is right (both are shown to the
+operator), ``extra["read"]`` reads a text of its own form, ``extra["later"]`` lists values that a
+later release will serve. ``LATER`` names such keys: known, so not called a slip, and refused, so
+that nobody relies on what is not there. SMPP fields keep the spec's names and lengths.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from smppd.config.values import (
+    read_duration,
+    read_groups,
+    read_path,
+    read_region,
+    read_sender_text,
+    read_size,
+    read_timezone,
+    read_users,
+)
+from smppd.routing.table import Route
+
+RouteConfig = Route
+"""A ``[[route]]`` is the routing table's own route: nothing to translate."""
+
+# 3GPP TS 23.040 s9.2.3.12.1: no SMSC keeps a message longer than 63 weeks.
+_VALIDITY_SECONDS_MAX = 63 * 7 * 86_400
+
+# A day: a protocol timer or a pause above it is a slip in the unit.
+_TIMER_SECONDS_MAX = 86_400
+
+Uncertain = Annotated[
+    Literal["resend", "stop"], Meta(description='"resend" or "stop"', examples=["resend"])
+]
+Flag = Annotated[bool, Meta(description="true or false", examples=[True])]
+FilePath = Annotated[Path, Meta(extra={"read": read_path})]
+Duration = Annotated[int, Meta(extra={"read": read_duration})]
+Validity = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=_VALIDITY_SECONDS_MAX,
+        description="a whole number of seconds, at most 63 weeks",
+        examples=[86_400],
+    ),
+]
+Throughput = Annotated[
+    float,
+    Meta(
+        ge=0,
+        le=1_000_000,
+        description="a number a second from 0 (no limit) to 1000000",
+        examples=[100],
+    ),
+]
+PositiveSeconds = Annotated[
+    float,
+    Meta(
+        gt=0,
+        le=_TIMER_SECONDS_MAX,
+        description="a number of seconds above 0, at most a day",
+        examples=[30],
+    ),
+]
+Seconds = Annotated[
+    float,
+    Meta(
+        ge=0,
+        le=_TIMER_SECONDS_MAX,
+        description="a number of seconds from 0, at most a day",
+        examples=[30],
+    ),
+]
+
+
+class DaemonConfig(msgspec.Struct, frozen=True):
+    """``[daemon]``: paths (absolute after ``load``), ``map_size`` in bytes, seconds, messages."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"metrics", "reserve"})
+
+    socket: FilePath = Path("run/smppd.sock")
+    state: FilePath = Path("state")
+    drain_timeout: Seconds = 30.0
+    map_size: Annotated[int, Meta(extra={"read": read_size})] = 64 * 2**30
+    backlog_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000_000,
+            description="a number of messages from 1 to 1000000000",
+            examples=[10_000_000],
+        ),
+    ] = 10_000_000
+
+
+class RetentionConfig(msgspec.Struct, frozen=True):
+    """``[retention]``: seconds, written in the file as ``"14d"``."""
+
+    events: Duration = 14 * 86_400
+    messages: Duration = 90 * 86_400
+    refs: Duration = 7 * 86_400
+    unmatched: Duration = 4 * 86_400
+
+
+class ClassConfig(msgspec.Struct, frozen=True):
+    """``[classes.NAME]``: ``valid_for`` in seconds, and what doubt leads to."""
+
+    valid_for: Validity
+    uncertain: Uncertain
+
+
+DEFAULT_CLASSES: Final = {
+    "otp": ClassConfig(300, "resend"),
+    "transactional": ClassConfig(86_400, "resend"),
+    "promotional": ClassConfig(172_800, "stop"),
+}
+"""The three message classes there are, with their defaults."""
+
+
+class AppConfig(msgspec.Struct, frozen=True):
+    """``[apps.NAME]``: who on this host is the app, and what it may do."""
+
+    uid: Annotated[tuple[int, ...], Meta(extra={"read": read_users})] = ()
+    gid: Annotated[tuple[int, ...], Meta(extra={"read": read_groups})] = ()
+    default_sender: Annotated[str | None, Meta(extra={"read": read_sender_text})] = None
+    default_region: Annotated[str | None, Meta(extra={"read": read_region})] = None
+    throughput: Throughput = 0.0
+    strict_numbers: Flag = True
+    events: Flag = True
+    admin: Flag = False
+    inbound: Flag = False
+
+
+class CarrierConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """``carriers/NAME.toml``; the file's name is ``name``.
+
+    ``password`` is the password itself, wherever it was kept, and is in no repr.
+    """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"password_credential", "status", "tls"})
+
+    name: str
+    host: Annotated[
+        str,
+        Meta(
+            pattern=r"^[!-~]{1,255}\Z",
+            description="a host name or an address",
+            examples=["smsc.example.net"],
+        ),
+    ]
+    port: Annotated[
+        int, Meta(ge=1, le=65_535, description="a port from 1 to 65535", examples=[2775])
+    ]
+    # SMPP 3.4 s5.2.1 to s5.2.7 count the closing NUL: 16, 9, 13 and 41 octets at most.
+    system_id: Annotated[
+        str,
+        Meta(
+            pattern=r"^[ -~]{1,15}\Z",
+            description="1 to 15 ASCII characters (SMPP 3.4 s5.2.1)",
+            examples=["smppd"],
+        ),
+    ]
+    password: Annotated[
+        str,
+        Meta(
+            pattern=r"^[ -~]{0,8}\Z",
+            description="at most 8 ASCII characters (SMPP 3.4 s5.2.2)",
+            examples=["secret"],
+        ),
+    ]
+    system_type: Annotated[
+        str,
+        Meta(
+            pattern=r"^[ -~]{0,12}\Z",
+            description="at most 12 ASCII characters (SMPP 3.4 s5.2.3)",
+            examples=[""],
+        ),
+    ] = ""
+    address_range: Annotated[
+        str,
+        Meta(
+            pattern=r"^[ -~]{0,40}\Z",
+            description="at most 40 ASCII characters (SMPP 3.4 s5.2.7)",
+            examples=[""],
+        ),
+    ] = ""
+    interface_version: Annotated[
+        Literal["3.4"], Meta(description='"3.4"', examples=["3.4"], extra={"later": ["3.3"]})
+    ] = "3.4"
+    bind: Annotated[
+        Literal["transceiver"],
+        Meta(
+            description='"transceiver"',
+            examples=["transceiver"],
+            extra={"later": ["transmitter", "receiver", "pair"]},
+        ),
+    ] = "transceiver"
+    binds: Annotated[
+        int, Meta(ge=1, le=64, description="a number of sessions from 1 to 64", examples=[1])
+    ] = 1
+    window: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="a number of unanswered submit_sm from 1 to 10000",
+            examples=[10],
+        ),
+    ] = 10
+    throughput: Throughput = 0.0
+    default_alphabet: Annotated[
+        Literal["gsm7"],
+        Meta(description='"gsm7"', examples=["gsm7"], extra={"later": ["latin1", "ascii"]}),
+    ] = "gsm7"
+    long_message: Annotated[
+        Literal["udh8"],
+        Meta(
+            description='"udh8"',
+            examples=["udh8"],
+            extra={"later": ["udh16", "sar", "payload"]},
+        ),
+    ] = "udh8"
+    message_id: Annotated[
+        Literal["same", "hex_to_dec", "dec_to_hex", "auto"],
+        Meta(description='"same", "hex_to_dec", "dec_to_hex" or "auto"', examples=["auto"]),
+    ] = "auto"
+    receipts: Annotated[
+        Literal["each", "last", "none"],
+        Meta(description='"each", "last" or "none"', examples=["each"]),
+    ] = "each"
+    receipt_timeout: Validity = 262_800
+    timezone: Annotated[str | None, Meta(extra={"read": read_timezone})] = None
+    uncertain: Uncertain | None = None
+    session_init_timer: PositiveSeconds = 10.0
+    enquire_link_timer: PositiveSeconds = 30.0
+    response_timer: PositiveSeconds = 30.0
+    inactivity_timer: Seconds = 0.0
+    reconnect_min: PositiveSeconds = 1.0
+    reconnect_max: PositiveSeconds = 60.0
+    reconnect_refused: PositiveSeconds = 300.0
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"CarrierConfig({', '.join(shown)})"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """The fields as rich prints them: all but the password."""
+        return [
+            (name, "…" if name == "password" else getattr(self, name))
+            for name in self.__struct_fields__
+        ]
+
+
+class RoutingConfig(msgspec.Struct, frozen=True):
+    """``routing.toml``: routes in the order of the file."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"fallback", "inbound", "prices"})
+
+    currency: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Z]{3}\Z",
+            description="three upper-case letters (ISO 4217)",
+            examples=["USD"],
+        ),
+    ]
+    routes: list[RouteConfig]
+
+
+class Config(msgspec.Struct, frozen=True):
+    """The whole configuration, checked; ``apps`` is empty where there is no ``[apps]`` table."""
+
+    directory: Path
+    daemon: DaemonConfig
+    retention: RetentionConfig
+    classes: dict[str, ClassConfig]
+    apps: dict[str, AppConfig]
+    carriers: dict[str, CarrierConfig]
+    routing: RoutingConfig
