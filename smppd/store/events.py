@@ -1,0 +1,117 @@
+"""An app's events: their lines, as they are kept and as they are sent.
+
+A line is encoded once, when its fact is decided, and stored in rows of some dozens; a subscriber
+is sent the very octets that are on disk. Shapes are ``docs/protocol.md``'s, section Events.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from smppd.store import keys
+from smppd.store.life import Fact
+from smppd.store.records import TAKEN, Inbound, Message
+
+EVENTS_ROW_MAX: Final = 64
+"""Events a row: some 16 KiB, so one put serves a whole commit and a reader's slice stays small."""
+
+
+class AppEvent(msgspec.Struct, tag_field="type", tag="event", gc=False):
+    """One ``event`` line; the fields from ``carrier`` on appear only where they mean something."""
+
+    seq: int
+    event: str
+    id: str
+    ref: str | None
+    accepted_at: int
+    at: int
+    carrier: str | UnsetType = UNSET
+    segments: int | UnsetType = UNSET
+    segments_taken: int | UnsetType = UNSET
+    cost: str | UnsetType = UNSET
+    currency: str | UnsetType = UNSET
+    maybe_duplicate: bool | UnsetType = UNSET
+    receipt: bool | UnsetType = UNSET
+    err: str | UnsetType = UNSET
+    done_at: int | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+    status: str | UnsetType = UNSET
+    where: str | UnsetType = UNSET
+    resend: bool | UnsetType = UNSET
+    from_: str | UnsetType = msgspec.field(default=UNSET, name="from")
+    to: str | UnsetType = UNSET
+    text: str | UnsetType = UNSET
+    data: str | UnsetType = UNSET
+    data_coding: int | UnsetType = UNSET
+    tag: str | None = None
+    meta: msgspec.Raw | None = None
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+@lru_cache(maxsize=4096)
+def cost_of(cost: str, segments: int) -> str:
+    """``segments`` times a decimal string, exactly: ``"0.0210" * 2`` is ``"0.0420"``."""
+    return str(Decimal(cost) * segments)
+
+
+def encode_event(message: Message, fact: Fact, seq: int, at: int, currency: str) -> bytes:
+    """The line (with its newline) that tells the app ``fact`` about ``message``."""
+    line = AppEvent(seq, fact.event, keys.show_id(message.id), message.ref, message.accepted_at, at)
+    line.tag = message.tag
+    if message.meta is not None:
+        line.meta = msgspec.Raw(message.meta)
+    if message.first_taken_at:
+        _add_what_was_taken(line, message, currency)
+    if message.flagged:
+        line.maybe_duplicate = True
+    if fact.event == "sent":
+        line.receipt = message.receipts > 0
+    _add_fact(line, fact)
+    return _encode(line) + b"\n"
+
+
+def encode_inbound(inbound: Inbound, seq: int) -> bytes:
+    """The line of a mobile-originated message; octets nobody can read travel as hex in ``data``."""
+    line = AppEvent(seq, "inbound", keys.show_id(inbound.id), None, inbound.at, inbound.at)
+    line.carrier = inbound.carrier
+    line.segments = 1
+    line.from_ = inbound.source
+    line.to = inbound.destination
+    line.text = inbound.text or ""
+    if inbound.text is None:
+        line.data = inbound.data.hex()
+        line.data_coding = inbound.data_coding
+    return _encode(line) + b"\n"
+
+
+def _add_what_was_taken(line: AppEvent, message: Message, currency: str) -> None:
+    total = len(message.parts)
+    taken = total if total == 1 else sum(part.state == TAKEN for part in message.parts)
+    line.carrier = message.carrier
+    line.segments = total
+    if taken < total:
+        line.segments_taken = taken
+    line.cost = cost_of(message.cost, taken)
+    line.currency = currency
+
+
+def _add_fact(line: AppEvent, fact: Fact) -> None:
+    if fact.err is not None:
+        line.err = fact.err
+    if fact.done_at:
+        line.done_at = fact.done_at
+    if fact.code:
+        line.code = fact.code
+    if fact.status:
+        line.status = f"0x{fact.status:08X}"
+    if fact.where:
+        line.where = fact.where
+    if fact.resend is not None:
+        line.resend = fact.resend

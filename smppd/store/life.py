@@ -1,0 +1,303 @@
+"""What a message goes through: each step a pure function on its record.
+
+::
+
+    QUEUED ── every segment taken ──> SENT ── receipts ──> DELIVERED | FAILED | EXPIRED
+      │  │                              └── receipt_timeout, UNKNOWN ──> UNCONFIRMED
+      │  └── no receipt asked ──> DONE
+      ├── valid_for ended ──> EXPIRED          UNCERTAIN and UNCONFIRMED may still become
+      ├── refused ──> FAILED                   DELIVERED, FAILED or EXPIRED by a late receipt;
+      └── unanswered ──> UNCERTAIN             nothing leaves those three.
+
+Invariants:
+
+1. A segment is GRANTED exactly while an open grant names it.
+2. A message changes carrier whole or not at all, and only before a segment was taken.
+3. A message is resent for doubt once in its life (``resent``).
+4. Of DELIVERED, FAILED, EXPIRED and CANCELLED a message reaches one, once.
+
+A step returns the facts its app is to be told. It knows neither disk, queue nor clock.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from smppd.smpp import constants
+from smppd.smpp.receipt import Receipt
+from smppd.store.changes import Verdict
+from smppd.store.records import (
+    CANCELLED,
+    DELIVERED,
+    DONE,
+    DOUBT,
+    EXPIRED,
+    FAILED,
+    GRANTED,
+    LATE_RECEIPTS_MAX,
+    QUEUED,
+    REFUSED,
+    SENT,
+    TAKEN,
+    UNCERTAIN,
+    UNCONFIRMED,
+    WAITING,
+    LateReceipt,
+    Message,
+    Segment,
+)
+
+RETRY_MILLISECONDS_MIN: Final = 1_000
+RETRY_MILLISECONDS_MAX: Final = 60_000
+"""A passing fault is tried again after 1, 2, 4 … 60 s: soon enough for a one-time code, rare
+enough not to hammer a carrier that is down."""
+
+_CLOSED: Final = frozenset({DONE, DELIVERED, FAILED, EXPIRED, CANCELLED})
+_SPOKEN_UNKNOWN: Final = constants.MESSAGE_STATE_UNKNOWN
+
+# What a failing receipt means to the app (SMPP 3.4 s5.2.28, the final states but DELIVERED;
+# SKIPPED is 5.0's).
+_FAILING: Final[dict[int, str]] = {
+    constants.MESSAGE_STATE_EXPIRED: "",
+    constants.MESSAGE_STATE_DELETED: "deleted",
+    constants.MESSAGE_STATE_UNDELIVERABLE: "undeliverable",
+    constants.MESSAGE_STATE_REJECTED: "rejected_by_carrier",
+    constants.MESSAGE_STATE_SKIPPED: "undeliverable",
+}
+_SPEAKING: Final = frozenset(_FAILING) | {constants.MESSAGE_STATE_DELIVERED, _SPOKEN_UNKNOWN}
+
+
+class Fact(msgspec.Struct, frozen=True, gc=False):
+    """One thing an app is told; the fields that fit its ``event`` are set."""
+
+    event: str
+    code: str = ""
+    status: int = 0
+    err: str | None = None
+    done_at: int = 0
+    where: str = ""
+    resend: bool | None = None
+
+
+_SENT: Final = [Fact("sent")]
+
+
+def is_waiting(message: Message) -> bool:
+    """Whether a segment still wants a grant, and may have one."""
+    if message.state != QUEUED:
+        return False
+    states = [part.state for part in message.parts]
+    return WAITING in states and REFUSED not in states
+
+
+def is_half_sent(message: Message) -> bool:
+    """Whether the message can no longer change its carrier: some of it is there or may be."""
+    return any(part.state in (GRANTED, TAKEN) or part.doubted for part in message.parts)
+
+
+def answer(
+    message: Message, index: int, verdict: Verdict, status: int, smsc_id: str, at: int
+) -> list[Fact]:
+    """The SMSC answered one segment. An answer to a segment without a grant changes nothing."""
+    part = message.parts[index]
+    if part.state != GRANTED:
+        return []
+    if verdict is Verdict.TAKEN:
+        part.state = TAKEN
+        part.smsc_id = smsc_id
+        if not message.first_taken_at:
+            message.first_taken_at = at
+    elif verdict is Verdict.SLOW:
+        part.state = WAITING
+    elif verdict is Verdict.RETRY:
+        part.state = WAITING
+        message.last_status = status
+        message.retry_at = at + _retry_delay(message.attempts)
+        message.attempts += 1
+    else:
+        part.state = REFUSED
+        message.last_status = status
+        if verdict is Verdict.REFUSE:
+            message.failure = "rejected_by_carrier"
+    return _conclude(message)
+
+
+def give_back(message: Message, index: int) -> list[Fact]:
+    """A granted segment was never written: it waits again, unflagged."""
+    part = message.parts[index]
+    if part.state != GRANTED:
+        return []
+    part.state = WAITING
+    return _conclude(message)
+
+
+def doubt(message: Message, indexes: list[int], at: int, *, resendable: bool) -> list[Fact]:
+    """Segments were written and never answered.
+
+    ``resendable`` is False where their carrier is no longer configured.
+    """
+    doubted = [message.parts[index] for index in indexes if message.parts[index].state == GRANTED]
+    for part in doubted:
+        part.state = DOUBT
+        part.doubted = True
+    if not doubted or message.state != QUEUED:
+        return []
+    promised = message.uncertain == "resend" and not message.resent
+    if not (promised and resendable and at < message.expires_at) or _is_refused(message):
+        message.state = UNCERTAIN
+        return [Fact("uncertain", resend=False)]
+    message.resent = True
+    for part in doubted:
+        part.state = WAITING
+    return [Fact("uncertain", resend=True)]
+
+
+def receive(message: Message, index: int, receipt: Receipt, at: int, done_at: int) -> list[Fact]:
+    """A receipt for one segment. The first that says something final counts; others are kept."""
+    part = message.parts[index]
+    state = -1 if receipt.state is None else receipt.state
+    speaks = state in _SPEAKING and not receipt.intermediate
+    if not speaks or part.receipt_state not in (-1, _SPOKEN_UNKNOWN) or message.state in _CLOSED:
+        _keep_late(message, index, receipt, state, at)
+        return []
+    if part.state != TAKEN:
+        part.state = TAKEN
+        if not message.first_taken_at:
+            message.first_taken_at = at
+    part.receipt_state = state
+    part.receipt_stat = receipt.stat or ""
+    part.receipt_err = receipt.err or ""
+    part.receipt_at = at
+    part.done_at = done_at
+    return judge(message)
+
+
+def judge(message: Message) -> list[Fact]:
+    """What the receipts so far say about the whole message; nothing before it is sent."""
+    if message.state in _CLOSED or not message.receipts:
+        return []
+    if message.state == QUEUED and any(part.state != TAKEN for part in message.parts):
+        return []
+    asked = message.parts[-message.receipts :]
+    for part in asked:
+        if part.receipt_state in _FAILING:
+            return _fail_by_receipt(message, part)
+    if any(part.receipt_state == -1 for part in asked):
+        return []
+    if any(part.receipt_state == _SPOKEN_UNKNOWN for part in asked):
+        return unconfirm(message)
+    message.state = DELIVERED
+    last = asked[-1]
+    done_at = max(part.done_at for part in asked)
+    return [Fact("delivered", err=last.receipt_err, done_at=done_at)]
+
+
+def unconfirm(message: Message) -> list[Fact]:
+    """The receipts asked for did not come in time, or say that the carrier does not know."""
+    if message.state != SENT:
+        return []
+    message.state = UNCONFIRMED
+    return [Fact("unconfirmed")]
+
+
+def expire(message: Message, now: int) -> list[Fact]:
+    """``valid_for`` may have ended; ``now`` decides. Outstanding segments are waited for."""
+    if message.state != QUEUED or any(part.state == GRANTED for part in message.parts):
+        return []
+    if now < deadline_of(message):
+        return []
+    if any(part.doubted and part.state != TAKEN for part in message.parts):
+        message.state = UNCERTAIN
+        return [Fact("uncertain", resend=False)]
+    message.state = EXPIRED
+    return [Fact("expired", where="here")]
+
+
+def deadline_of(message: Message) -> int:
+    """When waiting ends: ``valid_for``, or, once a segment was taken, ``receipt_timeout``."""
+    if message.state == QUEUED and any(part.state == TAKEN for part in message.parts):
+        return max(message.receipt_deadline, message.expires_at)
+    return message.expires_at if message.state == QUEUED else message.receipt_deadline
+
+
+def fail(message: Message, code: str) -> list[Fact]:
+    """No carrier is left that could take it; a doubt stays a doubt."""
+    if any(part.doubted and part.state != TAKEN for part in message.parts):
+        message.state = UNCERTAIN
+        return [Fact("uncertain", resend=False)]
+    message.state = FAILED
+    message.failure = code
+    return [Fact("failed", code=code, status=message.last_status)]
+
+
+def _conclude(message: Message) -> list[Fact]:
+    """What stands once no segment is outstanding."""
+    parts = message.parts
+    if message.state != QUEUED:
+        return []
+    if len(parts) == 1 and parts[0].state == TAKEN:
+        return _finish_sending(message)
+    states = {part.state for part in parts}
+    if GRANTED in states:
+        return []
+    if REFUSED in states:
+        return _take_refusal(message, half_sent=TAKEN in states)
+    if states == {TAKEN}:
+        return _finish_sending(message)
+    if states == {WAITING} and not any(part.doubted for part in parts):
+        unbind(message)
+    return []
+
+
+def _finish_sending(message: Message) -> list[Fact]:
+    """Every segment was taken. A receipt may have come before the last response."""
+    message.state = SENT if message.receipts else DONE
+    return _SENT + judge(message)
+
+
+def _take_refusal(message: Message, *, half_sent: bool) -> list[Fact]:
+    """A segment was refused and nothing is outstanding: fail here, or go to the next offer."""
+    if any(part.doubted and part.state != TAKEN for part in message.parts):
+        message.state = UNCERTAIN
+        return [Fact("uncertain", resend=False)]
+    if half_sent or message.failure:
+        return fail(message, "rejected_by_carrier")
+    message.refused_by = [*message.refused_by, message.carrier]
+    unbind(message)
+    return []
+
+
+def unbind(message: Message) -> None:
+    """Takes a message of which nothing was accepted off its carrier: it is routed anew."""
+    message.carrier = ""
+    message.cost = ""
+    message.reference = -1
+    for part in message.parts:
+        part.state = WAITING
+
+
+def _is_refused(message: Message) -> bool:
+    return any(part.state == REFUSED for part in message.parts)
+
+
+def _retry_delay(attempts: int) -> int:
+    return min(RETRY_MILLISECONDS_MIN << min(attempts, 10), RETRY_MILLISECONDS_MAX)
+
+
+def _fail_by_receipt(message: Message, part: Segment) -> list[Fact]:
+    code = _FAILING[part.receipt_state]
+    if not code:
+        message.state = EXPIRED
+        return [Fact("expired", where="carrier", err=part.receipt_err)]
+    message.state = FAILED
+    message.failure = code
+    return [Fact("failed", code=code, err=part.receipt_err)]
+
+
+def _keep_late(message: Message, index: int, receipt: Receipt, state: int, at: int) -> None:
+    if len(message.late) < LATE_RECEIPTS_MAX:
+        name = receipt.ids[0] if receipt.ids else ""
+        late = LateReceipt(index, name, state, receipt.stat or "", receipt.err or "", at)
+        message.late = [*message.late, late]

@@ -1,0 +1,211 @@
+"""Which segment a receipt speaks of: by id, by a converted id, or, in doubt, by its addresses.
+
+A receipt may come before the submit_sm_resp that names its id (it waits in ``unmatched``), in
+another base (the carrier's ``message_id`` rule), or for a submit_sm whose answer was lost
+(``doubts``). All meets here, in commit order, so there is no race to lose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Final, Literal, cast
+
+from smppd.smpp.receipt import Receipt, candidate_ids, inverse_candidate_ids
+from smppd.store import keys
+from smppd.store.changes import ReceiptArrived
+from smppd.store.environment import Table
+from smppd.store.index import SpilledIndex
+from smppd.store.records import (
+    DELIVERED,
+    DONE,
+    Message,
+    Unmatched,
+    decode_unmatched,
+    encode_record,
+)
+
+Rule = Literal["same", "hex_to_dec", "dec_to_hex", "auto"]
+
+UNMATCHED_KEYS_MAX: Final = 200_000
+"""Keys of unmatched receipts looked at for each response, some 20 MB; of more the oldest are
+found no longer, and age out on disk."""
+
+_FINAL_STATES: Final = frozenset({2, 3, 4, 5, 8})
+
+
+class Matching:
+    """The receipts' side of the store; mutates only inside a commit."""
+
+    PATIENCE_MILLISECONDS: ClassVar[int] = 60_000
+    """How long a response may still claim a receipt before it may settle a doubt
+    (docs/protocol.md, Doubt)."""
+
+    def __init__(
+        self, unmatched: Table, doubts: Table, smsc_ids: Table, index: SpilledIndex
+    ) -> None:
+        self._unmatched = unmatched
+        self._doubts = doubts
+        self._smsc_ids = smsc_ids
+        self._index = index
+        self._keys: dict[bytes, None] = {}
+
+    def load(self) -> None:
+        """Reads which receipts are waiting for their response."""
+        for key in self._unmatched.keys_from(b""):
+            self._remember(bytes(key))
+
+    def unmatched_count(self) -> int:
+        """Receipts nobody has claimed."""
+        return len(self._keys)
+
+    def has_unmatched(self) -> bool:
+        """Whether a response needs to look for its receipt at all."""
+        return bool(self._keys)
+
+    def find(
+        self, arrived: ReceiptArrived, rule: str, to_of: Callable[[bytes], str | None]
+    ) -> bytes | None:
+        """The tag of the segment this receipt names, or None.
+
+        The identical id is believed. Another form of it must come from that message's
+        destination, and fit one message alone, unless the carrier's rule states the conversion.
+        """
+        carrier = arrived.carrier
+        for name in arrived.receipt.ids:
+            tag = self._tag_of(carrier, name)
+            if tag is not None and (rule in ("same", "auto") or _same(to_of(tag), arrived.source)):
+                return tag
+        converted = self._converted(arrived, rule)
+        fitting = [tag for tag in converted if _same(to_of(tag), arrived.source)]
+        if len({tag[:8] for tag in fitting}) == 1:
+            return fitting[0]
+        if rule not in ("same", "auto") and len(converted) == 1:
+            return converted[0]
+        return None
+
+    def keep_unmatched(self, arrived: ReceiptArrived, next_id: Callable[[], int]) -> bytes:
+        """Keeps a receipt until a response claims it; its key. A final one is never replaced
+        by an intermediate one of the same id."""
+        ids = arrived.receipt.ids
+        name = ids[0] if ids else f"\0{next_id():x}"
+        key = keys.smsc_key(arrived.carrier, name)
+        kept = self._unmatched.get(key)
+        if kept is not None and _is_final(decode_unmatched(kept).receipt):
+            return key
+        row = Unmatched(
+            arrived.carrier,
+            arrived.receipt,
+            arrived.source,
+            arrived.destination,
+            arrived.done_at or 0,
+            arrived.at,
+        )
+        self._unmatched.put(key, encode_record(row))
+        self._remember(key)
+        return key
+
+    def claim(self, carrier: str, smsc_id: str, rule: str, to: str) -> ReceiptArrived | None:
+        """The receipt that came before this submit_sm_resp, taken out of ``unmatched``."""
+        if not smsc_id:
+            return None
+        for name in [smsc_id, *inverse_candidate_ids(smsc_id, cast(Rule, rule))]:
+            key = keys.smsc_key(carrier, name)
+            if key not in self._keys:
+                continue
+            row = self._unmatched.get(key)
+            if row is None:
+                continue
+            arrived = _arrived(decode_unmatched(row))
+            if name == smsc_id or rule != "auto" or _same(to, arrived.source):
+                self.forget_unmatched(key)
+                return arrived
+        return None
+
+    def settle_doubt(
+        self, key: bytes, message: Callable[[int], Message | None]
+    ) -> tuple[ReceiptArrived, bytes] | None:
+        """After the patience: the one doubtful message this receipt can mean, and its tag.
+
+        Carrier, destination and sender must agree and exactly one message fit.
+        """
+        row = self._unmatched.get(key)
+        if row is None:
+            return None
+        arrived = _arrived(decode_unmatched(row))
+        tags = self._doubtful(arrived, message)
+        if len({tag[:8] for tag in tags}) != 1:
+            return None
+        self.forget_unmatched(key)
+        return arrived, tags[0]
+
+    def remember_doubt(self, message: Message, tag: bytes) -> None:
+        """A segment of the message went unanswered."""
+        self._doubts.put(keys.doubt_prefix(message.carrier, message.to) + tag, b"")
+
+    def forget_doubt(self, message: Message, tag: bytes) -> None:
+        """The segment's doubt is settled."""
+        self._doubts.delete(keys.doubt_prefix(message.carrier, message.to) + tag)
+
+    def forget_unmatched(self, key: bytes) -> None:
+        """A receipt was claimed, or has aged out."""
+        self._unmatched.delete(key)
+        self._keys.pop(key, None)
+
+    def _tag_of(self, carrier: str, name: str) -> bytes | None:
+        return self._index.get(keys.smsc_key(carrier, name), self._smsc_ids.get)
+
+    def _converted(self, arrived: ReceiptArrived, rule: str) -> list[bytes]:
+        names = [
+            name
+            for receipt_id in arrived.receipt.ids
+            for name in candidate_ids(receipt_id, cast(Rule, rule))
+            if name != receipt_id
+        ]
+        tags = (self._tag_of(arrived.carrier, name) for name in dict.fromkeys(names))
+        return list(dict.fromkeys(tag for tag in tags if tag is not None))
+
+    def _doubtful(
+        self, arrived: ReceiptArrived, message: Callable[[int], Message | None]
+    ) -> list[bytes]:
+        prefix = keys.doubt_prefix(arrived.carrier, _digits(arrived.source))
+        tags = []
+        for key in self._doubts.keys_from(prefix):
+            if not key.startswith(prefix):
+                break
+            tag = bytes(key[len(prefix) :])
+            number, index = keys.unpack_tag(tag)
+            doubtful = message(number)
+            if (
+                self._doubts.get(bytes(key)) is not None
+                and doubtful is not None
+                and _digits(doubtful.addr) == _digits(arrived.destination)
+                and doubtful.parts[index].receipt_state == -1
+                and not DONE <= doubtful.state <= DELIVERED
+            ):
+                tags.append(tag)
+        return tags
+
+    def _remember(self, key: bytes) -> None:
+        self._keys[key] = None
+        if len(self._keys) > UNMATCHED_KEYS_MAX:
+            del self._keys[next(iter(self._keys))]
+
+
+def _arrived(row: Unmatched) -> ReceiptArrived:
+    return ReceiptArrived(
+        row.carrier, row.receipt, row.source, row.destination, row.done_at or None, row.at
+    )
+
+
+def _is_final(receipt: Receipt) -> bool:
+    return receipt.state in _FINAL_STATES and not receipt.intermediate
+
+
+def _same(to: str | None, source: str) -> bool:
+    return to is not None and _digits(to) == _digits(source)
+
+
+def _digits(address: str) -> str:
+    """An address for comparing: carriers write a number with +, with 00 or bare."""
+    bare = address.removeprefix("+")
+    return bare.removeprefix("00") if bare.isdigit() else bare

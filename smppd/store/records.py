@@ -1,0 +1,178 @@
+"""What is kept: the records of the store, encoded as msgpack arrays.
+
+Fields are only ever appended (with a default), so an older record still decodes. Times are
+milliseconds since the Unix epoch, 0 where "not yet" is meant and no type of its own is worth it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from smppd.smpp.receipt import Receipt
+from smppd.store.changes import EncodingName, MessageClass, UncertainPolicy
+
+SCHEMA_VERSION: Final = 1
+"""Raised when a record or key changes its meaning; a newer one than ours is refused at start."""
+
+# The state of a message. Up to SENT it is alive; from there on the order says nothing.
+QUEUED: Final = 0
+SENT: Final = 1
+DONE: Final = 2
+DELIVERED: Final = 3
+FAILED: Final = 4
+EXPIRED: Final = 5
+CANCELLED: Final = 6
+UNCERTAIN: Final = 7
+UNCONFIRMED: Final = 8
+
+STATE_NAMES: Final = (
+    "queued",
+    "sent",
+    "sent",
+    "delivered",
+    "failed",
+    "expired",
+    "cancelled",
+    "uncertain",
+    "unconfirmed",
+)
+
+# The state of a segment.
+WAITING: Final = 0
+GRANTED: Final = 1
+TAKEN: Final = 2
+REFUSED: Final = 3
+DOUBT: Final = 4
+
+SEGMENT_STATE_NAMES: Final = ("waiting", "granted", "taken", "refused", "doubt")
+
+LANES: Final[dict[MessageClass, int]] = {"otp": 0, "transactional": 1, "promotional": 2}
+LATE_RECEIPTS_MAX: Final = 16
+"""Receipts kept beside the one that counted, per message: enough to see a carrier misbehave."""
+
+
+class Segment(msgspec.Struct, array_like=True, gc=False):
+    """One segment of a message: where it stands, the SMSC's id, and its receipt.
+
+    ``doubted`` stays true once a submit_sm of it went unanswered, whatever came after.
+    ``receipt_state`` is a message_state, -1 while none has come.
+    """
+
+    state: int = WAITING
+    smsc_id: str = ""
+    doubted: bool = False
+    receipt_state: int = -1
+    receipt_stat: str = ""
+    receipt_err: str = ""
+    receipt_at: int = 0
+    done_at: int = 0
+
+
+class LateReceipt(msgspec.Struct, array_like=True, gc=False):
+    """A receipt that changed nothing: intermediate, doubled or contradicting."""
+
+    segment: int
+    id: str
+    state: int
+    stat: str
+    err: str
+    at: int
+
+
+class Message(msgspec.Struct, array_like=True, gc=False):
+    """What an app submitted, and all that became of it. Mutable: only the store touches it.
+
+    ``queue_group`` and ``queue_due`` name its row in the queue table (empty: no row); ``retry_at``
+    is the earliest time of its next grant.
+    ``cost`` is what one segment costs at ``carrier``. ``receipts`` is how many trailing segments
+    a receipt was asked for. ``receipt_deadline`` is when waiting for receipts ends.
+    ``resent``: a resend for doubt was promised; ``flagged``: it was granted.
+    """
+
+    id: int
+    app: str
+    ref: str
+    to: str
+    addr_ton: int
+    addr_npi: int
+    addr: str
+    text: str
+    message_class: MessageClass
+    encoding: EncodingName
+    receipt: bool
+    tag: str | None
+    meta: bytes | None
+    accepted_at: int
+    expires_at: int
+    uncertain: UncertainPolicy
+    route_set: bytes
+    parts: list[Segment]
+    state: int = QUEUED
+    carrier: str = ""
+    bind: int = 0
+    cost: str = ""
+    reference: int = -1
+    receipts: int = 0
+    receipt_deadline: int = 0
+    first_taken_at: int = 0
+    last_event_at: int = 0
+    attempts: int = 0
+    last_status: int = 0
+    refused_by: list[str] = []
+    resent: bool = False
+    flagged: bool = False
+    queue_group: bytes = b""
+    queue_due: int = 0
+    retry_at: int = 0
+    late: list[LateReceipt] = []
+    failure: str = ""
+
+
+class Unmatched(msgspec.Struct, array_like=True, gc=False):
+    """A receipt whose id no submit_sm_resp has claimed yet."""
+
+    carrier: str
+    receipt: Receipt
+    source: str
+    destination: str
+    done_at: int
+    at: int
+
+
+class Inbound(msgspec.Struct, array_like=True, gc=False):
+    """A mobile-originated message as it came."""
+
+    id: int
+    carrier: str
+    source: str
+    destination: str
+    text: str | None
+    data: bytes
+    data_coding: int
+    esm_class: int
+    at: int
+
+
+class CarrierProfile(msgspec.Struct, frozen=True):
+    """What the store must know of a carrier: its id rule and its receipts, from its TOML.
+
+    ``uncertain`` overrides the class's policy; ``receipt_timeout`` in seconds.
+    """
+
+    message_id: str = "auto"
+    receipts: str = "each"
+    receipt_timeout: int = 262_800
+    uncertain: UncertainPolicy | None = None
+
+
+def encode_record(record: msgspec.Struct) -> bytes:
+    """The octets of a record; ``decode_message`` and its like read them."""
+    return _ENCODER.encode(record)
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+decode_message = msgspec.msgpack.Decoder(Message).decode
+decode_unmatched = msgspec.msgpack.Decoder(Unmatched).decode
+decode_inbound = msgspec.msgpack.Decoder(Inbound).decode

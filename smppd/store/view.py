@@ -1,0 +1,131 @@
+"""A message as ``query`` shows it: the whole life, segments and receipts included.
+
+The shape is written down in ``docs/protocol.md``, *Shapes decided here*.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from smppd.smpp.constants import MESSAGE_STATES
+from smppd.store import keys
+from smppd.store.events import cost_of
+from smppd.store.records import (
+    SEGMENT_STATE_NAMES,
+    STATE_NAMES,
+    TAKEN,
+    LateReceipt,
+    Message,
+    Segment,
+)
+
+
+class ReceiptView(msgspec.Struct, frozen=True):
+    """A receipt: the carrier's words, and the message_state they were read as."""
+
+    at: int
+    state: str
+    stat: str
+    err: str
+    done_at: int | None = None
+    segment: int | None = None
+    message_id: str | None = None
+
+
+class SegmentView(msgspec.Struct, frozen=True):
+    """One segment, numbered from 1; ``message_id`` is the SMSC's."""
+
+    segment: int
+    state: str
+    message_id: str | None
+    maybe_duplicate: bool
+    receipt: ReceiptView | None
+
+
+class MessageView(msgspec.Struct, frozen=True, tag_field="type", tag="message"):
+    """The answer to ``query``; ``late_receipts`` are those that changed nothing."""
+
+    id: str
+    ref: str
+    app: str
+    state: str
+    to: str
+    from_: str = msgspec.field(name="from")
+    text: str
+    message_class: str = msgspec.field(name="class")
+    encoding: str
+    segments: int
+    accepted_at: int
+    expires_at: int
+    receipt: bool
+    carrier: str | None
+    cost: str | None
+    currency: str
+    maybe_duplicate: bool
+    last_event_at: int | None
+    failure: str | None
+    status: str | None
+    parts: list[SegmentView]
+    late_receipts: list[ReceiptView]
+    tag: str | None
+    meta: msgspec.Raw | None
+
+
+def view_message(message: Message, currency: str) -> MessageView:
+    """The record in the words of the protocol."""
+    taken = sum(part.state == TAKEN for part in message.parts)
+    return MessageView(
+        id=keys.show_id(message.id),
+        ref=message.ref,
+        app=message.app,
+        state=STATE_NAMES[message.state],
+        to="+" + message.to,
+        from_=message.addr,
+        text=message.text,
+        message_class=message.message_class,
+        encoding=message.encoding,
+        segments=len(message.parts),
+        accepted_at=message.accepted_at,
+        expires_at=message.expires_at,
+        receipt=message.receipt,
+        carrier=message.carrier or None,
+        cost=cost_of(message.cost, taken) if taken else None,
+        currency=currency,
+        maybe_duplicate=message.flagged,
+        last_event_at=message.last_event_at or None,
+        failure=message.failure or None,
+        status=f"0x{message.last_status:08X}" if message.last_status else None,
+        parts=[_view_segment(number, part) for number, part in enumerate(message.parts, 1)],
+        late_receipts=[_view_late(late) for late in message.late],
+        tag=message.tag,
+        meta=None if message.meta is None else msgspec.Raw(message.meta),
+    )
+
+
+def _view_segment(number: int, part: Segment) -> SegmentView:
+    receipt = None
+    if part.receipt_state != -1:
+        receipt = ReceiptView(
+            part.receipt_at,
+            _state_name(part.receipt_state),
+            part.receipt_stat,
+            part.receipt_err,
+            part.done_at or None,
+        )
+    state = SEGMENT_STATE_NAMES[part.state]
+    return SegmentView(number, state, part.smsc_id or None, part.doubted, receipt)
+
+
+def _view_late(late: LateReceipt) -> ReceiptView:
+    return ReceiptView(
+        late.at,
+        _state_name(late.state),
+        late.stat,
+        late.err,
+        segment=late.segment + 1,
+        message_id=late.id or None,
+    )
+
+
+def _state_name(state: int) -> str:
+    return MESSAGE_STATES.get(state, "none")

@@ -1,0 +1,209 @@
+"""A store and its dispatch on real files, without links: what a test says is what happens.
+
+``now`` is Unix milliseconds and moves only when told; the monotonic clock is ``now / 1000``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from smppd.routing.table import Route, RoutingTable
+from smppd.smpp.receipt import Receipt
+from smppd.smpp.session import Submit
+from smppd.smpp.throughput import Throughput
+from smppd.store.changes import (
+    Accepted,
+    Answered,
+    Change,
+    Doubted,
+    EncodingName,
+    GivenBack,
+    MessageClass,
+    NewMessage,
+    Propose,
+    ReceiptArrived,
+    Result,
+    UncertainPolicy,
+    Verdict,
+)
+from smppd.store.records import CarrierProfile
+from smppd.store.retention import RetentionPeriods
+from smppd.store.store import Store
+from smppd.traffic.dispatch import CarrierState, Dispatch, Slot, recover
+
+START = 1_795_292_101_000
+ROUTES = [
+    Route("49", "alpha", "0.01"),
+    Route("49", "beta", "0.02"),
+    Route("86", "beta", "0.03"),
+]
+
+
+class House:
+    """``binds``, ``window`` and ``throughput`` are those of both carriers."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        window: int = 10,
+        binds: int = 1,
+        throughput: float = 0.0,
+        routes: list[Route] | None = None,
+        carriers: tuple[str, ...] = ("alpha", "beta"),
+        profile: CarrierProfile | None = None,
+        inbound_apps: tuple[str, ...] = (),
+        backlog_max: int = 10_000_000,
+        periods: RetentionPeriods | None = None,
+        map_size: int = 1 << 30,
+        now: int = START,
+    ) -> None:
+        self.now = now
+        self.directory = directory
+        self.table = RoutingTable(ROUTES if routes is None else routes, "USD")
+        self.states = {
+            name: CarrierState(name, binds=binds, window=window, throughput=Throughput(throughput))
+            for name in carriers
+        }
+        self.store = Store(
+            directory,
+            map_size=map_size,
+            carriers={name: profile or CarrierProfile() for name in carriers},
+            currency="USD",
+            inbound_apps=inbound_apps,
+            backlog_max=backlog_max,
+            periods=periods,
+        )
+        self.dispatch = Dispatch(self.table, self.states, lambda: self.now / 1000)
+        self.doubtful = recover(self.store, self.dispatch, self.now)
+        self.woken: list[str] = []
+
+    def slot(self, carrier: str = "alpha", bind: int = 0) -> Slot:
+        return self.states[carrier].slots[bind]
+
+    def up(self, carrier: str = "alpha", bind: int = 0) -> None:
+        """The bind comes up; what waits is granted in the next commit, made here."""
+        self.dispatch.bind_up(self.slot(carrier, bind), lambda: self.woken.append(carrier))
+        self.commit([])
+
+    def down(
+        self, carrier: str = "alpha", bind: int = 0, *, doubt: list[bytes] | None = None
+    ) -> None:
+        """The link ends: ``doubt`` was written, what is granted and not taken goes back."""
+        unwritten = self.dispatch.bind_down(self.slot(carrier, bind))
+        changes: list[Change] = [GivenBack(carrier, bind, unwritten, self.now)]
+        if doubt:
+            changes.append(Doubted(carrier, bind, doubt, self.now))
+        self.commit(changes)
+
+    def commit(self, changes: list[Change]) -> list[Result]:
+        results = self.store.commit(changes, self.dispatch, self.now).results
+        self.dispatch.wake_granted()
+        return results
+
+    def propose(
+        self,
+        ref: str,
+        *,
+        to: str = "491701234567",
+        text: str = "hi",
+        app: str = "shop",
+        message_class: MessageClass = "transactional",
+        encoding: EncodingName = "gsm7",
+        segments: int = 1,
+        valid_for: int = 600,
+        uncertain: UncertainPolicy = "resend",
+        receipt: bool = True,
+        digest: bytes = b"d" * 16,
+    ) -> Propose:
+        route_set = self.table.route_set_for(to)
+        key = b"\0" * 8 if route_set is None else route_set.key
+        new = NewMessage(
+            to, 5, 0, "ACME", text, message_class, encoding, segments, receipt, "t1", None,
+            self.now, self.now + valid_for * 1000, uncertain, key,
+        )  # fmt: skip
+        return Propose(app, ref, digest, new)
+
+    def submit(self, *refs: str, **fields: object) -> list[str]:
+        """Accepts a message a ref; their ids."""
+        proposals = [self.propose(ref, **fields) for ref in refs]  # type: ignore[arg-type]
+        results = self.commit(list(proposals))
+        return [result.id for result in results if isinstance(result, Accepted)]
+
+    def take(self, carrier: str = "alpha", bind: int = 0, room: int = 1_000) -> list[Submit]:
+        """What the link of this bind would write now."""
+        return self.dispatch.take(self.slot(carrier, bind), self.store, room, self.now)
+
+    def answer(
+        self,
+        submits: list[Submit],
+        *,
+        carrier: str = "alpha",
+        bind: int = 0,
+        verdict: Verdict = Verdict.TAKEN,
+        status: int = 0,
+        ids: list[str] | None = None,
+    ) -> None:
+        """The SMSC answers these submits in one read."""
+        names = ids or [f"m{int.from_bytes(tag_of(submit), 'big')}" for submit in submits]
+        self.commit(
+            [
+                Answered(carrier, bind, tag_of(submit), verdict, status, name, self.now)
+                for submit, name in zip(submits, names, strict=True)
+            ]
+        )
+
+    def receive(
+        self,
+        smsc_id: str,
+        *,
+        carrier: str = "alpha",
+        state: int | None = 2,
+        source: str = "491701234567",
+        destination: str = "ACME",
+        intermediate: bool = False,
+    ) -> None:
+        """A receipt arrives."""
+        self.commit([self.receipt(smsc_id, carrier, state, source, destination, intermediate)])
+
+    def receipt(
+        self,
+        smsc_id: str,
+        carrier: str = "alpha",
+        state: int | None = 2,
+        source: str = "491701234567",
+        destination: str = "ACME",
+        intermediate: bool = False,
+    ) -> ReceiptArrived:
+        receipt = Receipt(
+            id=smsc_id or None, tlv_id=None, sub=None, dlvrd=None, stat="STAT", err="000",
+            text=None, submit_date=None, done_date=None, state=state, intermediate=intermediate,
+        )  # fmt: skip
+        return ReceiptArrived(carrier, receipt, source, destination, None, self.now)
+
+    def events(self, app: str = "shop", after: int = 0) -> list[dict[str, object]]:
+        """Every kept event of the app."""
+        events: list[dict[str, object]] = []
+        while (batch := self.store.events_after(app, after, 1 << 20)) is not None:
+            events += [msgspec.json.decode(line) for line in batch.lines.splitlines()]
+            after = batch.last
+        return events
+
+    def told(self, app: str = "shop") -> list[tuple[str, str]]:
+        """``(ref, event)`` of every kept event."""
+        return [(str(event["ref"]), str(event["event"])) for event in self.events(app)]
+
+    def pass_time(self, seconds: float) -> None:
+        """The clock moves; commits run as the committer would run them."""
+        self.now += int(seconds * 1000)
+        self.commit([])
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def tag_of(submit: Submit) -> bytes:
+    assert isinstance(submit.tag, bytes)
+    return submit.tag

@@ -1,0 +1,660 @@
+"""The store and its dispatch on real files: what is promised, matched, and found again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from smppd.errors import StoreError
+from smppd.routing.table import Route
+from smppd.smpp.constants import ESM_UDHI
+from smppd.store.changes import Accepted, InboundArrived, RefConflict, Rejection, Take, Verdict
+from smppd.store.environment import Environment
+from smppd.store.records import CarrierProfile
+from smppd.store.retention import RetentionPeriods
+from smppd.traffic.queue import ROWS_MAX
+from tests.house import House, tag_of
+
+Open = Callable[..., House]
+
+
+@pytest.fixture
+def open_house(tmp_path: Path) -> Iterator[Open]:
+    """Opens the same store again and again, as restarts do; ``close`` each but the last."""
+    houses: list[House] = []
+
+    def open_house(**settings: object) -> House:
+        house = House(tmp_path / "state", **settings)  # type: ignore[arg-type]
+        houses.append(house)
+        return house
+
+    yield open_house
+    houses[-1].close()
+
+
+# --- accepting ---
+
+
+def test_message_is_granted_in_the_commit_that_accepts_it(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1")
+    (submit,) = house.take()
+    assert submit.pdu.destination_addr == "491701234567"
+    assert submit.pdu.short_message == b"hi"
+    assert submit.pdu.validity_period == "000000001000000R"
+    assert submit.pdu.registered_delivery == 1
+
+
+def test_same_ref_with_same_content_is_a_duplicate_and_sends_nothing(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    (first,) = house.submit("r1")
+    (again,) = house.commit([house.propose("r1")])
+    assert again == Accepted(first, 1, "gsm7", duplicate=True)
+    assert len(house.take()) == 1
+
+
+def test_same_ref_with_other_content_is_a_conflict(open_house: Open) -> None:
+    house = open_house()
+    (first,) = house.submit("r1")
+    (result,) = house.commit([house.propose("r1", digest=b"e" * 16)])
+    assert result == RefConflict(first)
+
+
+def test_ref_twice_in_one_batch_is_accepted_once(open_house: Open) -> None:
+    house = open_house()
+    first, second = house.commit([house.propose("r1"), house.propose("r1")])
+    assert isinstance(first, Accepted)
+    assert second == Accepted(first.id, 1, "gsm7", duplicate=True)
+
+
+def test_ref_is_looked_up_before_a_rejection(open_house: Open) -> None:
+    house = open_house()
+    (first,) = house.submit("r1")
+    rejection = Rejection("draining", "smppd is stopping", 30)
+    proposal = house.propose("r1")
+    (result,) = house.commit([type(proposal)("shop", "r1", proposal.digest, rejection)])
+    assert result == Accepted(first, 1, "gsm7", duplicate=True)
+    (result,) = house.commit([type(proposal)("shop", "r2", proposal.digest, rejection)])
+    assert result == rejection
+
+
+def test_rejected_ref_is_not_bound(open_house: Open) -> None:
+    house = open_house()
+    proposal = house.propose("r1")
+    house.commit([type(proposal)("shop", "r1", proposal.digest, Rejection("no_route", "x"))])
+    (result,) = house.commit([proposal])
+    assert isinstance(result, Accepted)
+    assert not result.duplicate
+
+
+def test_refs_of_two_apps_are_apart(open_house: Open) -> None:
+    house = open_house()
+    house.submit("r1", app="shop")
+    (result,) = house.commit([house.propose("r1", app="crm")])
+    assert isinstance(result, Accepted)
+    assert not result.duplicate
+
+
+def test_full_backlog_is_a_rejection_with_a_retry(open_house: Open) -> None:
+    house = open_house(backlog_max=2)
+    house.submit("r1", "r2")
+    (result,) = house.commit([house.propose("r3")])
+    assert isinstance(result, Rejection)
+    assert result.code == "backlog_full"
+    assert result.retry_after
+
+
+def test_ids_grow_even_when_the_clock_goes_back(open_house: Open) -> None:
+    house = open_house()
+    (first,) = house.submit("r1")
+    house.close()
+    house = open_house(now=house.now - 86_400_000)
+    (second,) = house.submit("r2")
+    assert second > first
+
+
+# --- order, lanes, routes ---
+
+
+def test_one_time_codes_go_before_what_waits(open_house: Open) -> None:
+    house = open_house(window=1)
+    house.submit("slow1", "slow2", message_class="promotional")
+    house.submit("code", message_class="otp", text="code")
+    house.up()
+    assert [submit.pdu.short_message for submit in house.take()] == [b"code"]
+
+
+def test_slots_are_kept_for_one_time_codes(open_house: Open) -> None:
+    house = open_house(window=10)
+    house.submit(*[f"r{number}" for number in range(20)])
+    house.up()
+    assert len(house.take()) == 8
+    house.submit("c1", "c2", "c3", message_class="otp", text="code")
+    assert [submit.pdu.short_message for submit in house.take()] == [b"code", b"code"]
+
+
+def test_apps_take_turns(open_house: Open) -> None:
+    house = open_house(window=4)
+    house.submit(*[f"a{number}" for number in range(10)], app="flood", text="flood")
+    house.submit("b1", "b2", app="shop", text="shop")
+    house.up()
+    texts = [submit.pdu.short_message for submit in house.take()]
+    assert texts == [b"flood", b"shop", b"flood", b"shop"]
+
+
+def test_cheapest_healthy_offer_gets_the_message(open_house: Open) -> None:
+    house = open_house()
+    house.submit("r1")
+    house.up("beta")
+    (submit,) = house.take("beta")
+    house.answer([submit], carrier="beta")
+    assert house.events()[-1]["cost"] == "0.02"
+    house.up("alpha")
+    house.submit("r2")
+    assert len(house.take("alpha")) == 1
+    assert house.take("beta") == []
+
+
+def test_refused_message_goes_to_the_next_offer_whole(open_house: Open) -> None:
+    house = open_house()
+    house.up("alpha")
+    house.up("beta")
+    house.submit("r1", text="x" * 200, segments=2)
+    submits = house.take("alpha")
+    house.answer(submits, verdict=Verdict.REROUTE, status=0x45)
+    retried = house.take("beta")
+    assert [submit.pdu.short_message[6:] for submit in retried] == [b"x" * 153, b"x" * 47]
+    house.answer(retried, carrier="beta", verdict=Verdict.REROUTE, status=0x0B)
+    (event,) = house.events()
+    assert (event["event"], event["code"]) == ("failed", "rejected_by_carrier")
+    assert event["status"] == "0x0000000B"
+
+
+def test_throttled_message_keeps_its_place(open_house: Open) -> None:
+    house = open_house(window=1)
+    house.up()
+    house.submit("r1", text="first")
+    house.submit("r2", text="second")
+    submits = house.take()
+    house.answer(submits, verdict=Verdict.SLOW, status=0x58)
+    assert [submit.pdu.short_message for submit in house.take()] == [b"first"]
+    assert house.events() == []
+
+
+def test_passing_fault_is_tried_again_when_it_is_due(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1")
+    house.answer(house.take(), verdict=Verdict.RETRY, status=8)
+    assert house.take() == []
+    assert house.dispatch.next_at()[1] == house.now + 1_000
+    house.pass_time(1)
+    assert len(house.take()) == 1
+
+
+def test_throughput_bounds_what_is_granted(open_house: Open) -> None:
+    house = open_house(window=100, throughput=20)
+    house.submit(*[f"r{number}" for number in range(50)])
+    house.up()
+    assert len(house.take()) <= 2
+    paced, _ = house.dispatch.next_at()
+    assert paced is not None
+    house.pass_time(1)
+    assert 1 <= len(house.take()) <= 2
+
+
+def test_message_without_any_offer_left_fails(open_house: Open) -> None:
+    house = open_house()
+    house.submit("r1")
+    house.close()
+    house = open_house(routes=[], carriers=("alpha",))
+    house.commit([])
+    assert house.told() == [("r1", "failed")]
+    assert house.events()[0]["code"] == "no_route_left"
+
+
+def test_message_of_a_former_table_is_routed_anew(open_house: Open) -> None:
+    house = open_house()
+    house.submit("r1", to="8613800138000")
+    house.close()
+    house = open_house(routes=[Route("86", "alpha", "0.05")])
+    house.up("alpha")
+    (submit,) = house.take("alpha")
+    house.answer([submit])
+    assert house.events()[0]["cost"] == "0.05"
+
+
+# --- long messages ---
+
+
+def test_segments_go_out_on_one_bind_as_the_window_allows(open_house: Open) -> None:
+    house = open_house(window=2, binds=2)
+    house.up(bind=0)
+    house.submit("long", text="x" * 700, segments=5)
+    house.up(bind=1)
+    first = house.take(bind=0)
+    assert [submit.pdu.short_message[5] for submit in first] == [1, 2]
+    assert all(submit.pdu.esm_class == ESM_UDHI for submit in first)
+    house.answer(first)
+    second = house.take(bind=0)
+    assert [submit.pdu.short_message[5] for submit in second] == [3, 4]
+    house.answer(second)
+    house.answer(house.take(bind=0))
+    assert house.take(bind=1) == []
+    assert house.told() == [("long", "sent")]
+    assert house.events()[0]["segments"] == 5
+
+
+def test_references_differ_between_messages_and_survive_a_restart(open_house: Open) -> None:
+    house = open_house(window=100)
+    house.up()
+    house.submit("a", "b", text="x" * 200, segments=2)
+    references = {submit.pdu.short_message[3] for submit in house.take()}
+    house.close()
+    house = open_house(window=100)
+    house.up()
+    house.submit("c", text="x" * 200, segments=2)
+    third = {submit.pdu.short_message[3] for submit in house.take() if True}
+    assert len(references) == 2
+    assert third - references
+
+
+def test_half_sent_message_goes_on_after_its_bind_came_back(open_house: Open) -> None:
+    house = open_house(window=2)
+    house.up()
+    house.submit("long", text="x" * 500, segments=4)
+    house.answer(house.take())
+    granted = house.take()
+    house.down(doubt=[])
+    assert len(granted) == 2
+    house.commit([])
+    house.up()
+    assert house.told() == []
+
+
+# --- doubt ---
+
+
+def test_unanswered_submit_is_told_and_resent_flagged(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1")
+    (submit,) = house.take()
+    house.down(doubt=[tag_of(submit)])
+    assert house.events()[0]["resend"] is True
+    assert "maybe_duplicate" not in house.events()[0]
+    house.up()
+    house.answer(house.take())
+    event = house.events()[-1]
+    assert event["event"] == "sent"
+    assert event["maybe_duplicate"] is True
+
+
+def test_granted_and_not_taken_is_sent_without_a_flag(open_house: Open) -> None:
+    house = open_house()
+    house.up("alpha")
+    house.submit("r1")
+    house.down("alpha")
+    house.up("beta")
+    house.answer(house.take("beta"), carrier="beta")
+    assert house.told() == [("r1", "sent")]
+    assert "maybe_duplicate" not in house.events()[0]
+
+
+def test_open_grants_are_doubt_after_a_crash(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1", "r2", "r3")
+    house.answer(house.take(room=1))
+    house.close()
+    house = open_house()
+    assert house.doubtful == 2
+    assert house.told()[1:] == [("r2", "uncertain"), ("r3", "uncertain")]
+    house.up()
+    house.answer(house.take())
+    assert house.told()[3:] == [("r2", "sent"), ("r3", "sent")]
+
+
+def test_second_restart_doubts_nothing_again(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1")
+    house.close()
+    open_house().close()
+    house = open_house()
+    assert house.doubtful == 0
+    assert house.told() == [("r1", "uncertain")]
+
+
+def test_doubt_at_a_carrier_that_is_gone_is_not_resent(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1")
+    house.close()
+    house = open_house(carriers=("beta",))
+    assert house.told() == [("r1", "uncertain")]
+    assert house.events()[0]["resend"] is False
+
+
+def test_receipt_settles_a_doubt_after_a_minute_when_one_message_fits(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1", uncertain="stop")
+    (submit,) = house.take()
+    house.down(doubt=[tag_of(submit)])
+    house.receive("unknown-id")
+    assert house.told() == [("r1", "uncertain")]
+    house.pass_time(59)
+    assert house.told() == [("r1", "uncertain")]
+    house.pass_time(2)
+    assert house.told() == [("r1", "uncertain"), ("r1", "delivered")]
+
+
+def test_receipt_settles_no_doubt_when_two_messages_fit(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1", "r2", uncertain="stop")
+    house.down(doubt=[tag_of(submit) for submit in house.take()])
+    house.receive("unknown-id")
+    house.pass_time(61)
+    assert house.told() == [("r1", "uncertain"), ("r2", "uncertain")]
+    assert house.store.statistics().unmatched == 1
+
+
+# --- receipts ---
+
+
+def test_receipt_before_its_response_is_told_after_sent(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1")
+    submits = house.take()
+    house.receive("early")
+    assert house.told() == []
+    house.answer(submits, ids=["early"])
+    assert house.told() == [("r1", "sent"), ("r1", "delivered")]
+    assert house.store.statistics().unmatched == 0
+
+
+def test_receipt_before_its_response_survives_a_restart(open_house: Open) -> None:
+    house = open_house()
+    house.receive("early")
+    house.close()
+    house = open_house()
+    house.up()
+    house.submit("r1")
+    house.answer(house.take(), ids=["early"])
+    assert house.told() == [("r1", "sent"), ("r1", "delivered")]
+
+
+def test_doubled_receipt_brings_one_event(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1")
+    house.answer(house.take(), ids=["m1"])
+    house.receive("m1")
+    house.receive("m1")
+    assert house.told() == [("r1", "sent"), ("r1", "delivered")]
+    assert house.store.statistics().receipts_without_effect == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "response_id", "receipt_id"),
+    [
+        ("same", "AbC", "AbC"),
+        ("hex_to_dec", "666C7CEC78", "439906790520"),
+        ("hex_to_dec", "39f99dd5", "0972660181"),
+        ("dec_to_hex", "439906790520", "666C7CEC78"),
+        ("auto", "39f99dd5", "0972660181"),
+        ("auto", "812FC7470000001B", "9308878062554710043"),
+        ("auto", "000024", "24"),
+        ("auto", "1101c1-", "1101C1-"),
+    ],
+)
+@pytest.mark.parametrize("early", [False, True])
+def test_receipt_is_matched_by_the_carriers_rule(
+    open_house: Open, rule: str, response_id: str, receipt_id: str, early: bool
+) -> None:
+    house = open_house(profile=CarrierProfile(message_id=rule))
+    house.up()
+    house.submit("r1")
+    submits = house.take()
+    if early:
+        house.receive(receipt_id)
+    house.answer(submits, ids=[response_id])
+    if not early:
+        house.receive(receipt_id)
+    assert house.told() == [("r1", "sent"), ("r1", "delivered")]
+
+
+def test_converted_id_is_not_believed_from_another_phone(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1")
+    house.answer(house.take(), ids=["39f99dd5"])
+    house.receive("0972660181", source="4917099999999")
+    assert house.told() == [("r1", "sent")]
+
+
+def test_rule_same_converts_nothing(open_house: Open) -> None:
+    house = open_house(profile=CarrierProfile(message_id="same"))
+    house.up()
+    house.submit("r1")
+    house.answer(house.take(), ids=["39f99dd5"])
+    house.receive("0972660181")
+    assert house.told() == [("r1", "sent")]
+
+
+def test_reused_id_means_the_newest_message(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1", "r2")
+    submits = house.take()
+    house.answer(submits[:1], ids=["same"])
+    house.answer(submits[1:], ids=["same"])
+    house.receive("same")
+    assert house.told()[-1] == ("r2", "delivered")
+
+
+def test_receipt_asked_of_the_last_segment_decides(open_house: Open) -> None:
+    house = open_house(profile=CarrierProfile(receipts="last"))
+    house.up()
+    house.submit("long", text="x" * 200, segments=2)
+    submits = house.take()
+    assert [submit.pdu.registered_delivery for submit in submits] == [0, 1]
+    house.answer(submits, ids=["m1", "m2"])
+    house.receive("m2")
+    assert house.told()[-1] == ("long", "delivered")
+
+
+def test_missing_receipt_is_unconfirmed_in_the_end(open_house: Open) -> None:
+    house = open_house(profile=CarrierProfile(receipt_timeout=60))
+    house.up()
+    house.submit("r1")
+    house.answer(house.take(), ids=["m1"])
+    house.pass_time(61)
+    assert house.told() == [("r1", "sent"), ("r1", "unconfirmed")]
+    house.receive("m1")
+    assert house.told()[-1] == ("r1", "delivered")
+
+
+def test_waiting_message_expires_and_leaves_the_queue(open_house: Open) -> None:
+    house = open_house()
+    house.submit("r1", valid_for=5)
+    house.pass_time(6)
+    assert house.told() == [("r1", "expired")]
+    assert house.events()[0]["where"] == "here"
+    assert house.store.statistics().queued == 0
+    house.up()
+    assert house.take() == []
+
+
+def test_expiry_survives_a_restart(open_house: Open) -> None:
+    house = open_house()
+    house.submit("r1", valid_for=5)
+    house.close()
+    house = open_house(now=house.now + 6_000)
+    house.commit([])
+    assert house.told() == [("r1", "expired")]
+
+
+# --- events ---
+
+
+def test_events_are_numbered_and_kept_across_a_restart(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit(*[f"r{number}" for number in range(5)])
+    house.answer(house.take())
+    house.close()
+    house = open_house()
+    assert [event["seq"] for event in house.events()] == [1, 2, 3, 4, 5]
+    assert [event["seq"] for event in house.events(after=3)] == [4, 5]
+
+
+def test_taken_events_are_gone_and_the_cursor_moves_forward_only(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1", "r2", "r3")
+    house.answer(house.take())
+    house.commit([Take("shop", 2)])
+    house.commit([Take("shop", 1)])
+    bounds = house.store.event_bounds("shop")
+    assert (bounds.oldest, bounds.latest, bounds.taken) == (3, 3, 2)
+    assert [event["seq"] for event in house.events()] == [3]
+
+
+def test_taken_above_the_latest_is_refused(open_house: Open) -> None:
+    house = open_house()
+    (result,) = house.commit([Take("shop", 1)])
+    assert result is not None
+    assert not result.ok  # type: ignore[union-attr]
+
+
+def test_numbers_go_on_after_everything_was_taken(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1")
+    house.answer(house.take())
+    house.commit([Take("shop", 1)])
+    house.pass_time(2)
+    house.close()
+    house = open_house()
+    house.up()
+    house.submit("r2")
+    house.answer(house.take())
+    assert [event["seq"] for event in house.events()] == [2]
+
+
+def test_inbound_message_is_an_event_of_every_inbound_app(open_house: Open) -> None:
+    house = open_house(inbound_apps=("shop", "crm"))
+    house.commit(
+        [InboundArrived("alpha", "491701234567", "12345", "STOP", b"STOP", 0, 0, house.now)]
+    )
+    for app in ("shop", "crm"):
+        (event,) = house.events(app)
+        assert (event["event"], event["text"], event["ref"]) == ("inbound", "STOP", None)
+        assert (event["from"], event["to"]) == ("491701234567", "12345")
+
+
+# --- the queue on disk ---
+
+
+def test_long_queue_is_held_in_memory_only_in_part(open_house: Open) -> None:
+    house = open_house(window=1_000)
+    for start in range(0, 3_000, 500):
+        house.submit(*[f"r{number}" for number in range(start, start + 500)], text="x")
+    assert house.dispatch.statistics().queued_in_memory == ROWS_MAX
+    house.up()
+    taken = 0
+    while submits := house.take():
+        taken += len(submits)
+        house.answer(submits)
+    assert taken == 3_000
+    assert [event["ref"] for event in house.events()] == [f"r{n}" for n in range(3_000)]
+
+
+def test_queue_is_found_after_a_restart(open_house: Open) -> None:
+    house = open_house()
+    house.submit(*[f"r{number}" for number in range(30)])
+    house.close()
+    house = open_house(window=100)
+    house.up()
+    assert len(house.take()) == 30
+
+
+# --- aging out, schema, growth ---
+
+
+def test_everything_ages_out(open_house: Open) -> None:
+    periods = RetentionPeriods(events=10, messages=40, refs=20, unmatched=10)
+    house = open_house(periods=periods)
+    house.up()
+    house.submit("r1", text="x" * 200, segments=2)
+    house.answer(house.take(), ids=["m1", "m2"])
+    house.receive("m1")
+    house.receive("m2")
+    house.receive("nobody")
+    house.pass_time(30)
+    house.pass_time(2)
+    (result,) = house.commit([house.propose("r1", digest=b"e" * 16)])
+    assert isinstance(result, Accepted)
+    assert house.store.query("shop", message_id=result.id) is not None
+    assert house.events() == []
+    house.pass_time(30)
+    house.pass_time(2)
+    house.close()
+    environment = Environment(house.directory, 1 << 30)
+    environment.begin(write=False)
+    left = {name: table.count() for name, table in environment.tables.items()}
+    environment.close()
+    assert left["messages"] == 1
+    assert left["events"] == left["unmatched"] == 0
+    open_house()
+
+
+def test_newer_schema_is_refused(open_house: Open) -> None:
+    house = open_house()
+    house.close()
+    environment = Environment(house.directory, 1 << 30)
+    environment.begin(write=True)
+    environment.tables["meta"].put(b"schema", b"99")
+    environment.commit()
+    environment.close()
+    with pytest.raises(StoreError, match="newer smppd"):
+        open_house()
+
+
+def test_second_process_on_the_same_state_is_refused(open_house: Open) -> None:
+    house = open_house()
+    with pytest.raises(StoreError, match="in use by another smppd"):
+        Environment(house.directory, 1 << 30)
+
+
+def test_full_map_grows_by_itself(open_house: Open) -> None:
+    house = open_house(map_size=1 << 20)
+    for number in range(20):
+        house.submit(f"r{number}", *[f"r{number}-{n}" for n in range(300)], text="x" * 100)
+    assert house.store.statistics().accepted == 20 * 301
+
+
+def test_query_shows_the_whole_life(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    (message_id,) = house.submit("r1")
+    house.answer(house.take(), ids=["m1"])
+    house.receive("m1")
+    view = house.store.query("shop", ref="r1")
+    assert view is not None
+    assert view.id == message_id
+    assert view.state == "delivered"
+    assert view.parts[0].message_id == "m1"
+    assert view.parts[0].receipt is not None
+    assert view.parts[0].receipt.stat == "STAT"
+    assert house.store.query("crm", ref="r1") is None
+    assert house.store.query("crm", message_id=message_id) is None
+    assert house.store.query("shop", message_id="0" * 16) is None
