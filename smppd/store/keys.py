@@ -6,6 +6,7 @@ none of them may hold. A message id is ``milliseconds << 20 | counter``: new row
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Final
 
@@ -14,6 +15,7 @@ _TAG: Final = struct.Struct(">QH")
 _QUEUE_TAIL: Final = struct.Struct(">QQ")
 _DEADLINE: Final = struct.Struct(">IQ")
 _EVENTS: Final = struct.Struct(">QQ")
+_ID: Final = re.compile(r"[0-9a-f]{16}")
 
 ID_COUNTER_BITS: Final = 20
 """A million ids a millisecond before the id runs ahead of the clock, which it may do safely."""
@@ -45,12 +47,7 @@ def show_id(message_id: int) -> str:
 
 def read_id(text: str) -> int | None:
     """The message id behind ``show_id``'s sixteen digits; None when they are not that."""
-    if len(text) != 16:
-        return None
-    try:
-        return int(text, 16)
-    except ValueError:
-        return None
+    return int(text, 16) if _ID.fullmatch(text) else None
 
 
 def ref_key(app: str, ref: str) -> bytes:

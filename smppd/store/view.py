@@ -42,7 +42,7 @@ class SegmentView(msgspec.Struct, frozen=True):
     receipt: ReceiptView | None
 
 
-class MessageView(msgspec.Struct, frozen=True, tag_field="type", tag="message"):
+class MessageView(msgspec.Struct, frozen=True):
     """The answer to ``query``; ``late_receipts`` are those that changed nothing."""
 
     id: str

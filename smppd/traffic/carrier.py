@@ -1,0 +1,190 @@
+"""A carrier's binds, kept up: connect, bind, carry, and when it ends, wait and bind again.
+
+One task a bind owns its socket, its session and its waiting; a cold start and a lost link go the
+same way, so neither is forgotten. Waits double and are jittered; after refused credentials they
+are long, for hammering gets an address banned.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import structlog
+import trio
+
+from smppd.smpp import constants
+from smppd.smpp.rare import BindTransceiver
+from smppd.smpp.session import Session
+from smppd.smpp.signals import Bound, PduRefused, Signal
+from smppd.smpp.timers import Timers
+from smppd.store.store import Store
+from smppd.traffic.commit import Committer
+from smppd.traffic.dispatch import Dispatch, Slot
+from smppd.traffic.link import Link, LinkEnd, Wakeup
+from smppd.traffic.settle import LinkProfile
+
+JITTER: Final = 0.3
+"""A wait is drawn from 70 % to 100 % of its length: binds lost together come back apart."""
+
+STEADY_SECONDS: Final = 60.0
+"""A bind that lived this long starts over with the shortest wait when it is lost."""
+
+REFUSED_CREDENTIALS: Final = frozenset(
+    {constants.ESME_RINVPASWD, constants.ESME_RINVSYSID, constants.ESME_RBINDFAIL}
+)
+
+log = structlog.get_logger("smppd.carrier")
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where and as whom a carrier's binds are made, and how long to wait for what (seconds)."""
+
+    host: str
+    port: int
+    bind: BindTransceiver
+    timers: Timers
+    reconnect_min: float = 1.0
+    reconnect_max: float = 60.0
+    reconnect_refused: float = 300.0
+
+
+class BindStatus(msgspec.Struct):
+    """What ``status`` says of one bind; ``since`` in Unix milliseconds."""
+
+    bind: int
+    state: str
+    since: int
+    reconnects: int
+    reason: str = ""
+
+
+class BindKeeper:
+    """Keeps one bind of one carrier up. ``wall`` gives Unix milliseconds."""
+
+    def __init__(
+        self,
+        slot: Slot,
+        endpoint: Endpoint,
+        profile: LinkProfile,
+        *,
+        committer: Committer,
+        dispatch: Dispatch,
+        store: Store,
+        wall: Callable[[], int],
+    ) -> None:
+        self._slot = slot
+        self._endpoint = endpoint
+        self._profile = profile
+        self._committer = committer
+        self._dispatch = dispatch
+        self._store = store
+        self._wall = wall
+        self._link: Link | None = None
+        self._draining = False
+        self._pause = Wakeup()
+        self.ended = trio.Event()
+        self._log = log.bind(carrier=profile.carrier, bind=profile.bind)
+        self.status = BindStatus(profile.bind, "connecting", wall(), 0)
+
+    async def run(self) -> None:
+        """Keeps the bind up until ``drain``; returns when the last link has ended."""
+        wait = self._endpoint.reconnect_min
+        while not self._draining:
+            started = trio.current_time()
+            end = await self._carry_link()
+            if self._draining:
+                break
+            if end.is_orderly and end.was_bound:
+                await self._sleep_until_work()
+                wait = self._endpoint.reconnect_min
+                continue
+            if end.was_bound and trio.current_time() - started >= STEADY_SECONDS:
+                wait = self._endpoint.reconnect_min
+            await self._wait_before_rebind(end, wait)
+            wait = min(wait * 2, self._endpoint.reconnect_max)
+        self._enter("down", "draining")
+        self.ended.set()
+
+    def drain(self) -> None:
+        """Ends the bind in order and keeps it down; ``run`` returns."""
+        self._draining = True
+        self._pause.set()
+        if self._link is not None:
+            self._link.unbind()
+
+    async def _carry_link(self) -> LinkEnd:
+        """One link from its connect to its end."""
+        endpoint = self._endpoint
+        try:
+            with trio.fail_after(endpoint.timers.session_init_timer):
+                stream = await trio.open_tcp_stream(endpoint.host, endpoint.port)
+        except (OSError, trio.TooSlowError) as error:
+            return LinkEnd(f"cannot connect: {_describe(error)}", was_bound=False)
+        if self._draining:
+            await trio.aclose_forcefully(stream)
+            return LinkEnd("draining", was_bound=False)
+        now = trio.current_time()
+        session = Session("esme", window=self._slot.window, timers=endpoint.timers, now=now)
+        session.bind(endpoint.bind, now)
+        self._enter("binding")
+        self._link = Link(
+            stream,
+            session,
+            self._slot,
+            self._profile,
+            committer=self._committer,
+            dispatch=self._dispatch,
+            store=self._store,
+            wall=self._wall,
+            write_seconds_max=endpoint.timers.response_timer,
+            notice=self._note,
+        )
+        try:
+            return await self._link.run()
+        finally:
+            self._link = None
+
+    async def _wait_before_rebind(self, end: LinkEnd, wait: float) -> None:
+        """Backs off; a refusal of who we are waits longest."""
+        if end.bind_status:
+            name = constants.status_name(end.bind_status)
+            if end.bind_status in REFUSED_CREDENTIALS:
+                wait = self._endpoint.reconnect_refused
+            self._enter("refused", f"{name}: {constants.status_text(end.bind_status)}")
+            self._log.warning("bind_refused", status=name, retry_s=round(wait, 1))
+        else:
+            self._enter("down", end.reason)
+            event = "bind_lost" if end.was_bound else "bind_failed"
+            self._log.warning(event, reason=end.reason, retry_s=round(wait, 1))
+        self.status.reconnects += 1
+        jittered = wait * random.uniform(1 - JITTER, 1)
+        await self._pause.wait_until(trio.current_time() + jittered)
+
+    async def _sleep_until_work(self) -> None:
+        """After inactivity_timer: unbound, healthy, and bound again when there is work."""
+        self._enter("asleep", "inactivity_timer")
+        self._log.info("bind_asleep")
+        self._dispatch.bind_asleep(self._slot, self._pause.set)
+        self._committer.wake()
+        await self._pause.wait_until(float("inf"))
+
+    def _note(self, signal: Signal) -> None:
+        if isinstance(signal, Bound):
+            self._enter("bound")
+            self._log.info("bind_up", smsc=signal.system_id)
+        elif isinstance(signal, PduRefused):
+            self._log.warning("pdu_refused", reason=signal.reason)
+
+    def _enter(self, state: str, reason: str = "") -> None:
+        self.status.state = state
+        self.status.since = self._wall()
+        self.status.reason = reason
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, trio.TooSlowError):
+        return "no answer within session_init_timer"
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -1,0 +1,528 @@
+"""Which waiting message goes on which wire: the grant step, and the hand-over to the links.
+
+Messages wait in *groups*: one for each list of offers, one for each carrier (what is bound to it
+and half-sent or to be sent again). A carrier is offered what waits in its own group and in those
+whose first healthy offer it is now, so health and failover move no rows. Within a group one-time
+codes go first, then the other classes; within a class the apps take turns.
+
+Numbered invariants:
+
+1. ``take`` hands over only grants whose transaction has committed (the grant step and the commit
+   are one synchronous call, so no task sees a grant in between).
+2. A waiting message has one row on disk and is found through exactly one of: a ``QueueWindow``,
+   the ``half_sent`` of a slot that is up. Stale entries are known by ``queue_group``.
+3. A slot that is not up is granted nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from smppd.routing.table import Offer, RouteSet, RoutingTable
+from smppd.smpp import constants
+from smppd.smpp.pdu import SubmitSm, relative_time
+from smppd.smpp.session import Submit
+from smppd.smpp.throughput import Throughput
+from smppd.store import keys, life
+from smppd.store.changes import EncodingName
+from smppd.store.records import LANES, WAITING, Message
+from smppd.store.store import Store
+from smppd.text.segment import data_coding_of, split
+from smppd.traffic.queue import QueueWindow
+
+OTP_LANE: Final = LANES["otp"]
+OTP_RESERVE_MAX: Final = 4
+"""Slots of a window kept for one-time codes: a fifth, at most this many, none below five."""
+
+STALE_ROWS_MAX: Final = 200
+"""Messages of a former routing table routed anew in one commit: about a millisecond."""
+
+RESEND_VALIDITY_SECONDS_MIN: Final = 60
+"""validity_period of a segment whose message's own has ended: the rest of a half-sent message
+must be given time to arrive, or what was sent was in vain."""
+
+
+class Slot:
+    """One configured bind of a carrier, as the grant step sees it."""
+
+    def __init__(self, carrier: CarrierState, index: int, window: int) -> None:
+        self.carrier = carrier
+        self.index = index
+        self.window = window
+        self.reserve = min(window // 5, OTP_RESERVE_MAX)
+        self.is_up = False
+        self.is_stalled = False
+        self.is_asleep = False
+        self.granted: deque[bytes] = deque()
+        self.half_sent: dict[int, None] = {}
+        self.wake: Callable[[], None] = lambda: None
+
+    def may_take(self) -> bool:
+        """Whether the bind may be granted anything."""
+        return self.is_up and not self.is_stalled
+
+
+class CarrierState:
+    """A carrier, as the grant step sees it: its slots, its pace, the groups it is first for."""
+
+    def __init__(self, name: str, *, binds: int, window: int, throughput: Throughput) -> None:
+        self.name = name
+        self.throughput = throughput
+        self.slots = [Slot(self, index, window) for index in range(binds)]
+        self.own = Group(b"c" + name.encode(), ())
+        self.first_for: list[Group] = []
+        self.half_sent: dict[int, None] = {}
+
+    def is_healthy(self) -> bool:
+        """Bound and answering; or unbound by its own inactivity_timer, to be woken by work."""
+        return any(slot.may_take() or slot.is_asleep for slot in self.slots)
+
+    def groups(self) -> list[Group]:
+        """Where work for this carrier may wait, its own bound messages first."""
+        return [self.own, *self.first_for]
+
+
+class Group:
+    """Messages with the same offers: a queue a lane and app."""
+
+    def __init__(self, key: bytes, offers: tuple[Offer, ...]) -> None:
+        self.key = key
+        self.offers = offers
+        self.costs = {offer.carrier: offer.cost for offer in offers}
+        self.lanes: list[dict[str, QueueWindow]] = [{} for _ in LANES]
+
+    def window(self, lane: int, app: str) -> QueueWindow:
+        """The queue of one lane and app, made when it is first needed."""
+        window = self.lanes[lane].get(app)
+        if window is None:
+            prefix = keys.queue_prefix(self.key, lane, app)
+            window = self.lanes[lane][app] = QueueWindow(prefix)
+        return window
+
+    def is_empty(self) -> bool:
+        """Whether nothing waits here."""
+        return not any(self.lanes)
+
+
+class DispatchStatistics(msgspec.Struct, frozen=True):
+    """Counts since start; ``queued_in_memory`` is now's, a part of what waits on disk."""
+
+    granted: int
+    rerouted: int
+    queued_in_memory: int
+
+
+class Dispatch:
+    """The granter of the store, and the source of every link's submits.
+
+    ``clock`` is the monotonic clock the throughputs are paced by, in seconds.
+    """
+
+    def __init__(
+        self,
+        table: RoutingTable,
+        carriers: Mapping[str, CarrierState],
+        clock: Callable[[], float],
+    ) -> None:
+        self._table = table
+        self.carriers = carriers
+        self._clock = clock
+        self._groups: dict[bytes, Group] = {}
+        self._stale: list[QueueWindow] = []
+        self._next_at_ms: int | None = None
+        self._paced_until: float | None = None
+        self._stopping = False
+        self._turn = 0
+        self._counts = {"granted": 0, "rerouted": 0}
+        self._woken: list[Slot] = []
+        for route_set in table.route_sets.values():
+            self._group_of_offers(route_set.key, route_set.offers)
+
+    # -- what the links and the daemon say ---
+
+    def load(self, store: Store) -> None:
+        """Finds what waits on disk; inside the first commit of a start (see ``recover``)."""
+        own = {carrier.own.key: carrier.own for carrier in self.carriers.values()}
+        for address in store.queue_addresses():
+            group = self._groups.get(address.group) or own.get(address.group)
+            group = group or self._group_after_refusals(store, address)
+            window = QueueWindow(address.prefix, more=True)
+            if group is None:
+                self._stale.append(window)
+            else:
+                group.lanes[address.lane][address.app] = window
+
+    def bind_up(self, slot: Slot, wake: Callable[[], None]) -> None:
+        """A bind was accepted: it may be granted messages; ``wake`` rouses its writer."""
+        slot.is_up, slot.is_stalled, slot.is_asleep = True, False, False
+        slot.wake = wake
+        self._health_changed()
+
+    def bind_stalled(self, slot: Slot) -> None:
+        """A response_timer ran out: nothing new for this bind."""
+        slot.is_stalled = True
+        self._health_changed()
+
+    def bind_down(self, slot: Slot) -> list[bytes]:
+        """A bind ended: the tags granted and never taken, to be given back as a change."""
+        slot.is_up = False
+        slot.wake = lambda: None
+        tags = list(slot.granted)
+        slot.granted.clear()
+        for message_id in slot.half_sent:
+            slot.carrier.half_sent[message_id] = None
+        slot.half_sent.clear()
+        self._health_changed()
+        return tags
+
+    def bind_asleep(self, slot: Slot, wake: Callable[[], None]) -> None:
+        """The bind unbound itself for inactivity; ``wake`` has it bind again."""
+        slot.is_asleep = True
+        slot.wake = wake
+        self._health_changed()
+
+    def stop(self) -> None:
+        """Grants no message that has not begun; half-sent ones may finish."""
+        self._stopping = True
+
+    def is_idle(self, store: Store) -> bool:
+        """Whether no grant is open and no message half-sent on a bind that is up."""
+        slots = [slot for carrier in self.carriers.values() for slot in carrier.slots]
+        return not any(
+            slot.half_sent or store.open_grants(slot.carrier.name, slot.index)
+            for slot in slots
+            if slot.is_up
+        )
+
+    def next_at(self) -> tuple[float | None, int | None]:
+        """When a grant may become possible though nothing happens: monotonic seconds (a pace)
+        and wall milliseconds (a retry)."""
+        return self._paced_until, self._next_at_ms
+
+    def wake_granted(self) -> None:
+        """After the commit: rouses the writers that have something to take."""
+        for slot in self._woken:
+            slot.wake()
+        self._woken.clear()
+
+    def statistics(self) -> DispatchStatistics:
+        """Counts since start."""
+        groups = [*self._groups.values(), *(state.own for state in self.carriers.values())]
+        rows = sum(
+            len(window) for group in groups for lane in group.lanes for window in lane.values()
+        )
+        return DispatchStatistics(self._counts["granted"], self._counts["rerouted"], rows)
+
+    # -- the grant step ---
+
+    def grant(self, store: Store, now_ms: int) -> None:
+        """Queues what the batch released, then grants what windows and paces allow."""
+        released, store.released = store.released, []
+        for message in released:
+            self._release(store, message, now_ms)
+        if self._stale:
+            self._route_anew(store, now_ms)
+        self._next_at_ms = None
+        self._paced_until = None
+        self._turn += 1
+        for carrier in self.carriers.values():
+            self._grant_carrier(store, carrier, now_ms)
+
+    def _grant_carrier(self, store: Store, carrier: CarrierState, now_ms: int) -> None:
+        slots = [slot for slot in carrier.slots if slot.may_take()]
+        if not slots:
+            self._wake_sleeping(carrier)
+            return
+        now = self._clock()
+        start = self._turn % len(slots)
+        for slot in slots[start:] + slots[:start]:
+            free = slot.window - store.open_grants(carrier.name, slot.index)
+            room = min(free, carrier.throughput.allowance(now))
+            granted = self._grant_slot(store, slot, room, free, now_ms) if room > 0 else 0
+            if granted:
+                carrier.throughput.spend(granted, now)
+                self._counts["granted"] += granted
+                self._woken.append(slot)
+        if carrier.throughput.allowance(now) <= 0 and self._has_work(carrier):
+            next_at = carrier.throughput.next_at(now)
+            if self._paced_until is None or next_at < self._paced_until:
+                self._paced_until = next_at
+
+    def _grant_slot(self, store: Store, slot: Slot, room: int, free: int, now_ms: int) -> int:
+        """Grants up to ``room`` segments: half-sent messages, one-time codes, the rest.
+
+        ``free`` is the window's own room, of which some is kept for one-time codes. Returns how
+        many were granted.
+        """
+        left = self._grant_half_sent(store, slot, room, now_ms)
+        if self._stopping:
+            return room - left
+        groups = slot.carrier.groups()
+        for lane in range(len(LANES)):
+            kept = 0 if lane == OTP_LANE else max(slot.reserve - (free - room), 0)
+            for group in groups:
+                if left <= kept:
+                    break
+                if group.lanes[lane]:
+                    left = kept + self._grant_lane(store, slot, group, lane, left - kept, now_ms)
+        return room - left
+
+    def _grant_half_sent(self, store: Store, slot: Slot, room: int, now_ms: int) -> int:
+        own = slot.carrier.own.key
+        waiting = slot.carrier.half_sent
+        slot.half_sent.update(waiting)
+        waiting.clear()
+        for message_id in list(slot.half_sent):
+            if room <= 0:
+                break
+            message = store.message(message_id)
+            if message is None or message.queue_group != own or message.retry_at > now_ms:
+                del slot.half_sent[message_id]
+                if message is not None and message.queue_group == own:
+                    self._window_of(slot.carrier.own, message).push(message.retry_at, message_id)
+                continue
+            room -= self._grant_message(store, slot, message, message.cost, room, now_ms)
+            if not life.is_waiting(message):
+                del slot.half_sent[message_id]
+        return room
+
+    def _grant_lane(
+        self, store: Store, slot: Slot, group: Group, lane: int, room: int, now_ms: int
+    ) -> int:
+        """Grants from one lane of one group, the apps taking turns; the room that is left."""
+        queues = group.lanes[lane]
+        idle = 0
+        while room > 0 and idle < len(queues):
+            app = next(iter(queues))
+            window = queues.pop(app)
+            message_id = window.pop(now_ms, store.queue_rows)
+            if message_id is None:
+                if not window.is_empty():
+                    idle += 1
+                    queues[app] = window
+                    self._note_due(window.next_due())
+                continue
+            queues[app] = window
+            idle = 0
+            message = store.message(message_id)
+            if message is not None and message.queue_group == group.key:
+                cost = group.costs.get(slot.carrier.name, message.cost)
+                room -= self._grant_message(store, slot, message, cost, room, now_ms)
+        return room
+
+    def _grant_message(
+        self, store: Store, slot: Slot, message: Message, cost: str, room: int, now_ms: int
+    ) -> int:
+        """Grants up to ``room`` segments of one message; what does not fit is half-sent now."""
+        if now_ms >= message.expires_at and store.expire(message):
+            return 0
+        parts = message.parts
+        indexes = [0] if len(parts) == 1 else _waiting_indexes(message)[:room]
+        carrier = slot.carrier
+        slot.granted += store.grant(message, indexes, carrier.name, slot.index, cost)
+        if len(parts) > 1 and life.is_waiting(message):
+            if message.queue_group != carrier.own.key:
+                store.enqueue(message, carrier.own.key)
+            slot.half_sent[message.id] = None
+        return len(indexes)
+
+    # -- where a message waits ---
+
+    def _release(self, store: Store, message: Message, now_ms: int) -> None:
+        """A message waits (again): gives it its row and its place."""
+        if not life.is_waiting(message):
+            return
+        if now_ms >= message.expires_at and store.expire(message):
+            return
+        group = self._group_for(store, message)
+        if group is None:
+            return
+        if message.queue_group == group.key and message.queue_due == message.retry_at:
+            return
+        store.enqueue(message, group.key)
+        carrier = self.carriers.get(message.carrier)
+        if carrier is not None and group is carrier.own and message.retry_at <= now_ms:
+            slot = carrier.slots[message.bind] if message.bind < len(carrier.slots) else None
+            if slot is not None and slot.may_take():
+                slot.half_sent[message.id] = None
+            else:
+                carrier.half_sent[message.id] = None
+            return
+        self._window_of(group, message).push(message.queue_due, message.id)
+
+    def _group_for(self, store: Store, message: Message) -> Group | None:
+        """Where the message belongs; None where it was ended for want of any offer."""
+        if message.carrier:
+            carrier = self.carriers.get(message.carrier)
+            if carrier is not None:
+                return carrier.own
+            store.fail(message, "no_route_left")
+            return None
+        route_set = self._table.route_sets.get(message.route_set)
+        if route_set is None:
+            route_set = self._table.route_set_for(message.to)
+        if route_set is not None:
+            message.route_set = route_set.key
+            if not message.refused_by:
+                return self._groups[b"r" + route_set.key]
+            group = self._group_without(route_set, message.refused_by)
+            if group is not None:
+                self._counts["rerouted"] += 1
+                return group
+        store.fail(message, "rejected_by_carrier" if message.refused_by else "no_route_left")
+        return None
+
+    def _group_without(self, route_set: RouteSet, refused_by: list[str]) -> Group | None:
+        offers = tuple(offer for offer in route_set.offers if offer.carrier not in refused_by)
+        if not offers:
+            return None
+        names = "\0".join(sorted(refused_by)).encode()
+        key = blake2b(route_set.key + names, digest_size=8).digest()
+        return self._group_of_offers(key, offers)
+
+    def _group_after_refusals(self, store: Store, address: keys.QueueAddress) -> Group | None:
+        """The group of ``address``, where it is one of what is left after refusals. All its
+        messages share their offers and who refused them, so the first speaks for all."""
+        rows = store.queue_rows(address.prefix, 1)
+        message = store.message(rows[0][1]) if rows else None
+        route_set = None if message is None else self._table.route_sets.get(message.route_set)
+        if message is None or route_set is None or not message.refused_by:
+            return None
+        group = self._group_without(route_set, message.refused_by)
+        return group if group is not None and group.key == address.group else None
+
+    def _group_of_offers(self, key: bytes, offers: tuple[Offer, ...]) -> Group:
+        group = self._groups.get(b"r" + key)
+        if group is None:
+            group = self._groups[b"r" + key] = Group(b"r" + key, offers)
+            self._place(group)
+        return group
+
+    def _route_anew(self, store: Store, now_ms: int) -> None:
+        """Moves messages out of groups that the routing table no longer has."""
+        for _ in range(STALE_ROWS_MAX):
+            if not self._stale:
+                return
+            window = self._stale[-1]
+            message_id = window.pop(now_ms, store.queue_rows)
+            if message_id is None:
+                due = window.next_due()
+                if due is None:
+                    self._stale.pop()
+                    continue
+                message_id = window.pop(due, store.queue_rows)
+            message = None if message_id is None else store.message(message_id)
+            size = window.prefix[0]
+            if message is not None and message.queue_group == window.prefix[1 : 1 + size]:
+                store.dequeue(message)
+                self._release(store, message, now_ms)
+        self._next_at_ms = now_ms
+
+    # -- health ---
+
+    def _health_changed(self) -> None:
+        for carrier in self.carriers.values():
+            carrier.first_for.clear()
+        for group in self._groups.values():
+            self._place(group)
+
+    def _place(self, group: Group) -> None:
+        """Puts the group to its first healthy offer."""
+        for offer in group.offers:
+            carrier = self.carriers.get(offer.carrier)
+            if carrier is not None and carrier.is_healthy():
+                carrier.first_for.append(group)
+                return
+
+    def _wake_sleeping(self, carrier: CarrierState) -> None:
+        for slot in carrier.slots:
+            if slot.is_asleep and self._has_work(carrier):
+                slot.wake()
+
+    def _has_work(self, carrier: CarrierState) -> bool:
+        if carrier.half_sent or any(slot.half_sent for slot in carrier.slots):
+            return True
+        return any(not group.is_empty() for group in carrier.groups())
+
+    def _window_of(self, group: Group, message: Message) -> QueueWindow:
+        return group.window(LANES[message.message_class], message.app)
+
+    def _note_due(self, due: int | None) -> None:
+        if due and (self._next_at_ms is None or due < self._next_at_ms):
+            self._next_at_ms = due
+
+    # -- the hand-over ---
+
+    def take(self, slot: Slot, store: Store, room: int, now_ms: int) -> list[Submit]:
+        """The submits of up to ``room`` committed grants of this bind, in the order granted."""
+        granted = slot.granted
+        submits = []
+        for _ in range(min(room, len(granted))):
+            tag = granted.popleft()
+            found = store.message_of(tag)
+            assert found is not None, "a grant names a message that is not there"
+            message, index = found
+            submits.append(Submit(tag, build_submit(message, index, now_ms)))
+        return submits
+
+
+def build_submit(message: Message, index: int, now_ms: int) -> SubmitSm:
+    """The submit_sm of one segment, as its carrier gets it."""
+    parts = message.parts
+    encoding = message.encoding
+    if len(parts) == 1:
+        short_message = split(message.text, encoding, 0)[0]
+        esm_class = constants.ESM_MODE_DEFAULT
+    else:
+        short_message = _split_kept(message.text, encoding, message.reference)[index]
+        esm_class = constants.ESM_UDHI
+    seconds = (message.expires_at - now_ms) // 1000
+    asked = index >= len(parts) - message.receipts
+    return SubmitSm(
+        source_addr_ton=message.addr_ton,
+        source_addr_npi=message.addr_npi,
+        source_addr=message.addr,
+        dest_addr_ton=constants.TON_INTERNATIONAL,
+        dest_addr_npi=constants.NPI_ISDN,
+        destination_addr=message.to,
+        esm_class=esm_class,
+        validity_period=_validity_period(max(seconds, RESEND_VALIDITY_SECONDS_MIN)),
+        registered_delivery=1 if asked else 0,
+        data_coding=data_coding_of(encoding),
+        short_message=short_message,
+    )
+
+
+@lru_cache(maxsize=256)
+def _split_kept(text: str, encoding: EncodingName, reference: int) -> list[bytes]:
+    """The segments of a long message, kept while they go out one window after another."""
+    return split(text, encoding, reference)
+
+
+@lru_cache(maxsize=1024)
+def _validity_period(seconds: int) -> str:
+    return relative_time(seconds)
+
+
+def _waiting_indexes(message: Message) -> list[int]:
+    return [index for index, part in enumerate(message.parts) if part.state == WAITING]
+
+
+def recover(store: Store, dispatch: Dispatch, now_ms: int) -> int:
+    """The first commit of a start: open grants become doubt, the queue is found. The number of
+    doubtful segments."""
+    doubts = store.open_tags(now_ms)
+
+    class _Recovery:
+        def grant(self, store: Store, now_ms: int) -> None:
+            dispatch.load(store)
+            dispatch.grant(store, now_ms)
+
+    store.commit(list(doubts), _Recovery(), now_ms)
+    return sum(len(doubt.tags) for doubt in doubts)

@@ -1,0 +1,225 @@
+"""One link: a stream and its session, read by one task and written by another.
+
+The reader never writes, it wakes the writer; session methods are synchronous, so there is no
+lock. A link ends once, in ``run``: what was granted and not taken, what was taken and not
+written, what was written and not answered go to the committer as one list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import trio
+
+from smppd.smpp.session import Session
+from smppd.smpp.signals import BindRejected, Bound, PduRefused, PeerFault, PeerUnbound, Stalled
+from smppd.smpp.signals import Signal as SessionSignal
+from smppd.store.changes import Change, GivenBack
+from smppd.store.store import Store
+from smppd.traffic.commit import Committer
+from smppd.traffic.dispatch import Dispatch, Slot
+from smppd.traffic.settle import LinkProfile, settle
+
+RECEIVE_BYTES_MAX: Final = 65_536
+"""One read: some six hundred receipts, so a commit is shared by many and memory stays small."""
+
+FLUSH_SECONDS_MAX: Final = 2.0
+"""For the last octets of a closing session (an unbind_resp, a generic_nack)."""
+
+
+class LinkEnd(msgspec.Struct, frozen=True):
+    """How a link ended. ``was_bound`` tells a refusal or a dead address from a lost bind;
+    ``bind_status`` is the command_status of a refused bind, else 0."""
+
+    reason: str
+    was_bound: bool
+    bind_status: int = 0
+    is_orderly: bool = False
+
+
+class Wakeup:
+    """An event that can be set again; one task waits."""
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+
+    def set(self) -> None:
+        """Rouses the waiting task, or the next wait."""
+        self._event.set()
+
+    async def wait_until(self, deadline: float) -> None:
+        """Returns when set, or at ``deadline`` (trio's clock)."""
+        with trio.move_on_at(deadline):
+            await self._event.wait()
+        self._event = trio.Event()
+
+
+class Link:
+    """``run`` owns the stream and closes it. ``notice`` is told what an operator should know."""
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        session: Session,
+        slot: Slot,
+        profile: LinkProfile,
+        *,
+        committer: Committer,
+        dispatch: Dispatch,
+        store: Store,
+        wall: Callable[[], int],
+        write_seconds_max: float,
+        notice: Callable[[SessionSignal], None],
+    ) -> None:
+        self._stream = stream
+        self._session = session
+        self._slot = slot
+        self._profile = profile
+        self._committer = committer
+        self._dispatch = dispatch
+        self._store = store
+        self._wall = wall
+        self._write_seconds_max = write_seconds_max
+        self._notice = notice
+        self._work = Wakeup()
+        self._scope = trio.CancelScope()
+        self._is_reading = False
+        self._reads = 0
+        self._reason = ""
+        self._was_bound = False
+        self._bind_status = 0
+
+    async def run(self) -> LinkEnd:
+        """Carries the session until it ends, by either side, or the task is cancelled."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._scope = nursery.cancel_scope
+                nursery.start_soon(self._read)
+                nursery.start_soon(self._write)
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._end()
+        is_orderly = self._session.closed and not self._reason
+        reason = self._reason or "unbound"
+        return LinkEnd(reason, self._was_bound, self._bind_status, is_orderly)
+
+    def unbind(self) -> None:
+        """Ends the bind in order: no new submits, then unbind and its answer."""
+        if not self._session.closed:
+            self._session.unbind(trio.current_time())
+            self._work.set()
+
+    async def _read(self) -> None:
+        while not self._session.closed:
+            self._is_reading = True
+            try:
+                data = await self._stream.receive_some(RECEIVE_BYTES_MAX)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                return self._lose(f"the stream broke: {error.__cause__ or error}")
+            self._is_reading = False
+            self._reads += 1
+            if not data:
+                return self._lose("" if self._session.closed else "the SMSC closed the stream")
+            await self._settle(self._session.receive_data(data, trio.current_time()))
+        return None
+
+    async def _write(self) -> None:
+        session = self._session
+        while True:
+            now = trio.current_time()
+            if now >= session.next_deadline() and await self._may_judge():
+                await self._settle(session.handle_timers(now))
+            if session.room and self._slot.granted:
+                taken = self._dispatch.take(self._slot, self._store, session.room, self._wall())
+                session.submit(taken, now)
+            if data := session.data_to_send():
+                limit = FLUSH_SECONDS_MAX if session.closed else self._write_seconds_max
+                if not await self._send(data, limit):
+                    return None
+            elif session.closed:
+                return self._lose("")
+            else:
+                await self._work.wait_until(session.next_deadline())
+
+    async def _send(self, data: bytes, seconds_max: float) -> bool:
+        """One write. How much of a cut one went out is unknown, so nothing may follow it."""
+        with trio.move_on_after(seconds_max) as scope:
+            try:
+                await self._stream.send_all(data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                self._lose(f"the stream broke: {error.__cause__ or error}")
+                return False
+        if scope.cancelled_caught:
+            self._lose(f"the SMSC read nothing for {seconds_max:g} s")
+            return False
+        return True
+
+    async def _may_judge(self) -> bool:
+        """Whether a timer may be judged: only after what the socket already holds was read.
+
+        Two passes: in the first the reader is found readable, in the second it has read.
+        """
+        while True:
+            reads = self._reads
+            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()
+            if trio.current_time() < self._session.next_deadline():
+                return False
+            if self._is_reading and reads == self._reads:
+                return True
+
+    async def _settle(self, signals: list[SessionSignal]) -> None:
+        """Stores what the signals say, then acknowledges what is stored."""
+        self._work.set()
+        settlement = settle(signals, self._profile, self._wall())
+        for signal in settlement.notices:
+            self._heed(signal)
+        if settlement.throttled:
+            self._slot.carrier.throughput.slow_down(trio.current_time())
+        if settlement.changes:
+            await self._committer.commit(settlement.changes)
+            self._session.acknowledge(signals)
+            self._work.set()
+
+    def _heed(self, signal: SessionSignal) -> None:
+        if isinstance(signal, Bound):
+            self._was_bound = True
+            self._dispatch.bind_up(self._slot, self._work.set)
+            self._committer.wake()
+        elif isinstance(signal, BindRejected):
+            self._bind_status = signal.command_status
+            self._reason = "the bind was refused"
+        elif isinstance(signal, Stalled):
+            self._dispatch.bind_stalled(self._slot)
+            self._reason = "a submit_sm was not answered within response_timer"
+            self._committer.wake()
+        elif isinstance(signal, PeerUnbound):
+            self._dispatch.bind_stalled(self._slot)
+            self._reason = "the SMSC unbound"
+            self._committer.wake()
+        elif isinstance(signal, PeerFault):
+            self._reason = signal.reason
+        assert isinstance(
+            signal, Bound | BindRejected | Stalled | PeerUnbound | PeerFault | (PduRefused)
+        ), f"an ESME's session reported {signal!r}"
+        self._notice(signal)
+
+    def _lose(self, reason: str) -> None:
+        self._reason = self._reason or reason
+        self._scope.cancel()
+
+    async def _end(self) -> None:
+        """Whatever ended the link: its open grants become changes, then the stream goes."""
+        profile = self._profile
+        unwritten = self._dispatch.bind_down(self._slot)
+        signals = self._session.receive_eof(trio.current_time())
+        settlement = settle(signals, profile, self._wall())
+        changes: list[Change] = settlement.changes
+        if unwritten:
+            changes.append(GivenBack(profile.carrier, profile.bind, unwritten, self._wall()))
+        await trio.aclose_forcefully(self._stream)
+        if changes and not self._committer.has_ended:
+            await self._committer.commit(changes)
+        self._committer.wake()
