@@ -1,0 +1,176 @@
+"""The rooms below ``api``, real and running, and a client on the socket, for this room's tests."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import trio
+
+from smppd.api.intake import Intake
+from smppd.api.outbox import Outbox
+from smppd.api.peers import PeerTable, find_apps
+from smppd.api.server import Server, listening
+from smppd.config import AppConfig
+from smppd.config.model import DEFAULT_CLASSES
+from smppd.routing.msisdn import NumberPlan
+from smppd.routing.table import Route, RoutingTable
+from smppd.store.changes import Change, InboundArrived
+from smppd.store.store import Store
+from smppd.traffic.commit import Committer
+from smppd.traffic.dispatch import Dispatch
+
+WALL_MS = 1_795_292_101_002
+CURRENCY = "USD"
+KNOWN_ROUTE = Route("86", "alpha", "0.0210")
+LOST_ROUTE = Route("852", "gone", "0.0300")
+"""Intake knows it, dispatch does not: its messages fail in the commit that accepts them."""
+
+Line = dict[str, object]
+
+
+def make_intake(apps: Mapping[str, AppConfig] | None = None) -> Intake:
+    """An intake with routes to +86 and +852, and none elsewhere."""
+    return Intake(
+        "smppd/test",
+        find_apps(apps or {}),
+        DEFAULT_CLASSES,
+        RoutingTable([KNOWN_ROUTE, LOST_ROUTE], CURRENCY),
+        NumberPlan(),
+    )
+
+
+def make_inbound(text: str = "hello") -> InboundArrived:
+    """A message from a phone: one event for every app with inbound."""
+    return InboundArrived("alpha", "8613800138000", "12345", text, text.encode(), 0, 0, WALL_MS)
+
+
+class _Status(msgspec.Struct):
+    version: str
+
+
+class House:
+    """Store, dispatch, committer, outbox and server over one socket."""
+
+    def __init__(self, directory: Path, store: Store, apps: Mapping[str, AppConfig]) -> None:
+        self.path = directory / "run" / "smppd.sock"
+        self.store = store
+        self.outbox = Outbox()
+        table = RoutingTable([KNOWN_ROUTE], CURRENCY)
+        dispatch = Dispatch(table, {}, trio.current_time)
+        self.committer = Committer(store, dispatch, self.outbox, read_wall)
+        self.intake = make_intake(apps)
+        self.daemon_uid = os.getuid()
+        self.server = self.make_server()
+
+    def make_server(self, **options: int) -> Server:
+        """A server for these rooms."""
+        return Server(
+            intake=self.intake,
+            peers=PeerTable(self.intake.apps, self.daemon_uid),
+            store=self.store,
+            committer=self.committer,
+            outbox=self.outbox,
+            status=lambda: _Status("test"),
+            read_clock=read_wall,
+            **options,
+        )
+
+    async def commit(self, *changes: Change) -> None:
+        """Lets something happen."""
+        await self.committer.commit(list(changes))
+
+
+def read_wall() -> int:
+    """The time of day of every test."""
+    return WALL_MS
+
+
+class Client:
+    """An app: lines out, lines in."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.stream = stream
+        self._received = b""
+
+    async def send(self, *requests: Line | bytes) -> None:
+        """All requests in one write; bytes go out as they are, with a newline."""
+        await self.stream.send_all(b"".join(map(_encode_line, requests)))
+
+    async def receive(self) -> Line:
+        """The next line; {} at the end of the stream."""
+        while b"\n" not in self._received:
+            data = await self.stream.receive_some(65536)
+            if not data:
+                return {}
+            self._received += data
+        line, _, self._received = self._received.partition(b"\n")
+        found: Line = json.loads(line)
+        return found
+
+    async def receive_many(self, count: int) -> list[Line]:
+        """The next ``count`` lines."""
+        return [await self.receive() for _ in range(count)]
+
+    async def ask(self, request: Line | bytes) -> Line:
+        """One request and the line that follows."""
+        await self.send(request)
+        return await self.receive()
+
+
+def _encode_line(request: Line | bytes) -> bytes:
+    return (request if isinstance(request, bytes) else json.dumps(request).encode()) + b"\n"
+
+
+def submit(ref: str, **fields: object) -> Line:
+    """A submit that is accepted."""
+    sound: Line = {"type": "submit", "to": "+8613800138000", "from": "ACME", "text": "hi"}
+    return sound | {"ref": ref} | fields
+
+
+@asynccontextmanager
+async def open_rooms(
+    directory: Path, apps: Mapping[str, AppConfig] | None = None
+) -> AsyncIterator[House]:
+    """The rooms, with the committer running and nobody listening."""
+    served = find_apps(apps or {})
+    store = Store(
+        directory / "state",
+        map_size=64 * 2**20,
+        carriers={},
+        currency=CURRENCY,
+        eventless_apps=frozenset(name for name, app in served.items() if not app.events),
+        inbound_apps=tuple(name for name, app in served.items() if app.inbound),
+    )
+    house = House(directory, store, apps or {})
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(house.committer.run)
+            yield house
+            nursery.cancel_scope.cancel()
+    finally:
+        store.close()
+
+
+@asynccontextmanager
+async def open_house(
+    directory: Path, apps: Mapping[str, AppConfig] | None = None, **options: int
+) -> AsyncIterator[House]:
+    """The rooms and a server on their socket."""
+    async with open_rooms(directory, apps) as house, trio.open_nursery() as nursery:
+        with listening(house.path) as listener:
+            house.server = house.make_server(**options)
+            nursery.start_soon(house.server.serve, [listener])
+            yield house
+            nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def connect(house: House) -> AsyncIterator[Client]:
+    """A client of the house's socket."""
+    async with await trio.open_unix_socket(house.path) as stream:
+        yield Client(stream)
