@@ -5,13 +5,11 @@
     SmppdError
     ├── ConfigError          a configuration that cannot be used (start and reload only)
     ├── LocalProtocolError   we broke the protocol: a bug of ours, never caught
-    ├── LinkError            a link to a carrier ended; caught in one place, which rebinds
-    │   ├── BindRefused      the SMSC answered our bind with an error
-    │   └── LinkLost         the stream ended, or the peer broke the protocol
     └── StoreError           the store can't promise durability any more: exit, restart, resume
 
 What is *not* an exception: a command_status, a rejected submission, an unknown receipt, a
-malformed PDU. Those come from outside every day and are values with a code and a text.
+malformed PDU, a refused bind, a lost link. Those come from outside every day and are values with
+a code and a text (``traffic/link.py``: ``LinkEnd``).
 """
 
 from __future__ import annotations
@@ -52,22 +50,6 @@ class ConfigError(SmppdError):
 
 class LocalProtocolError(SmppdError):
     """smppd tried something the protocol forbids: a bug of ours, so it is never caught."""
-
-
-class LinkError(SmppdError):
-    """A link to a carrier ended; whoever keeps the bind up backs off and binds again."""
-
-
-class BindRefused(LinkError):
-    """The SMSC answered our bind with ``command_status``."""
-
-    def __init__(self, command_status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.command_status = command_status
-
-
-class LinkLost(LinkError):
-    """The stream ended or broke, or the peer broke the protocol."""
 
 
 class StoreError(SmppdError):

@@ -159,6 +159,8 @@ class InboundArrived(msgspec.Struct, frozen=True, gc=False):
     """A mobile-originated message of one segment.
 
     ``text`` is None where the octets cannot be read by their data_coding; ``data`` is kept raw.
+    ``unmarked`` is what it says read as a receipt, where it could be one that its esm_class does
+    not mark: it is one only if it names a segment that was sent to ``source``.
     """
 
     carrier: str
@@ -169,6 +171,7 @@ class InboundArrived(msgspec.Struct, frozen=True, gc=False):
     data_coding: int
     esm_class: int
     at: int
+    unmarked: ReceiptArrived | None = None
 
 
 Change = Propose | Take | Answered | Doubted | GivenBack | ReceiptArrived | InboundArrived

@@ -27,7 +27,7 @@ import msgspec
 
 from smppd.smpp import constants
 from smppd.smpp.receipt import Receipt
-from smppd.store.changes import Verdict
+from smppd.store.changes import UncertainPolicy, Verdict
 from smppd.store.records import (
     CANCELLED,
     DELIVERED,
@@ -133,19 +133,16 @@ def give_back(message: Message, index: int) -> list[Fact]:
     return _conclude(message)
 
 
-def doubt(message: Message, indexes: list[int], at: int, *, resendable: bool) -> list[Fact]:
-    """Segments were written and never answered.
-
-    ``resendable`` is False where their carrier is no longer configured.
-    """
+def doubt(message: Message, indexes: list[int], at: int, policy: UncertainPolicy) -> list[Fact]:
+    """Segments were written and never answered; ``policy`` is what this leads to, once."""
     doubted = [message.parts[index] for index in indexes if message.parts[index].state == GRANTED]
     for part in doubted:
         part.state = DOUBT
         part.doubted = True
     if not doubted or message.state != QUEUED:
         return []
-    promised = message.uncertain == "resend" and not message.resent
-    if not (promised and resendable and at < message.expires_at) or _is_refused(message):
+    promised = policy == "resend" and not message.resent and at < message.expires_at
+    if not promised or _is_refused(message):
         message.state = UNCERTAIN
         return [Fact("uncertain", resend=False)]
     message.resent = True

@@ -244,9 +244,6 @@ class Store:
             message.carrier = carrier
             message.cost = cost
             message.receipts = self._receipts_asked(message, carrier)
-            override = self._carriers[carrier].uncertain
-            if override is not None:
-                message.uncertain = override
         message.bind = bind
         if message.resent:
             message.flagged = True
@@ -439,9 +436,10 @@ class Store:
             self._claim_unmatched(message, index, change)
 
     def _doubted(self, change: Doubted) -> None:
-        resendable = change.carrier in self._carriers
+        profile = self._carriers.get(change.carrier)
         for message, indexes in self._end_grants(change.carrier, change.bind, change.tags):
-            facts = life.doubt(message, indexes, change.at, resendable=resendable)
+            policy = "stop" if profile is None else profile.uncertain or message.uncertain
+            facts = life.doubt(message, indexes, change.at, policy)
             for index in indexes:
                 if message.parts[index].doubted:
                     self._matching.remember_doubt(message, keys.pack_tag(message.id, index))
@@ -463,6 +461,12 @@ class Store:
         self._receive(change, tag, change.at)
 
     def _inbound_arrived(self, change: InboundArrived) -> None:
+        if change.unmarked is not None:
+            rule = self._carriers[change.carrier].message_id
+            tag = self._matching.find(change.unmarked, rule, self._to_of)
+            if tag is not None and self._to_of(tag) == change.source:
+                self._receive(change.unmarked, tag, change.at)
+                return
         self._counts["inbound"] += 1
         inbound = Inbound(
             self._next_id(),

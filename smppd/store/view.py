@@ -33,12 +33,13 @@ class ReceiptView(msgspec.Struct, frozen=True):
 
 
 class SegmentView(msgspec.Struct, frozen=True):
-    """One segment, numbered from 1; ``message_id`` is the SMSC's."""
+    """One segment, numbered from 1; ``message_id`` is the SMSC's; ``doubted``: a submit_sm of it
+    went unanswered."""
 
     segment: int
     state: str
     message_id: str | None
-    maybe_duplicate: bool
+    doubted: bool
     receipt: ReceiptView | None
 
 

@@ -14,7 +14,14 @@ import msgspec
 
 from smppd.smpp import constants
 from smppd.smpp.pdu import DeliverSm
-from smppd.smpp.receipt import Receipt, parse_date, read_receipt
+from smppd.smpp.receipt import (
+    AMBIGUOUS,
+    Receipt,
+    looks_like_receipt,
+    parse_date,
+    parse_receipt,
+    read_receipt,
+)
 from smppd.smpp.signals import (
     DeliverReceived,
     Signal,
@@ -95,17 +102,18 @@ def settle(signals: list[Signal], profile: LinkProfile, at: int) -> Settlement:
 def _settle_deliver(pdu: DeliverSm, profile: LinkProfile, at: int) -> Change:
     receipt = read_receipt(pdu)
     if receipt is None:
-        return _settle_inbound(pdu, profile.carrier, at)
-    done_at = _done_at(receipt, profile.timezone)
-    return ReceiptArrived(
-        profile.carrier, receipt, pdu.source_addr, pdu.destination_addr, done_at, at
-    )
+        return _settle_inbound(pdu, profile, at)
+    return _receipt_arrived(receipt, pdu, profile, at)
 
 
-def _settle_inbound(pdu: DeliverSm, carrier: str, at: int) -> InboundArrived:
+def _settle_inbound(pdu: DeliverSm, profile: LinkProfile, at: int) -> InboundArrived:
     data = pdu.tlvs.get(constants.TLV_MESSAGE_PAYLOAD, b"") or pdu.short_message
+    unmarked = None
+    if looks_like_receipt(data):
+        receipt = parse_receipt(data, pdu.tlvs, constants.ESM_TYPE_RECEIPT, pdu.data_coding)
+        unmarked = _receipt_arrived(receipt, pdu, profile, at)
     return InboundArrived(
-        carrier,
+        profile.carrier,
         pdu.source_addr,
         pdu.destination_addr,
         read_text(data, pdu.data_coding, has_udh=bool(pdu.esm_class & constants.ESM_UDHI)),
@@ -113,6 +121,16 @@ def _settle_inbound(pdu: DeliverSm, carrier: str, at: int) -> InboundArrived:
         pdu.data_coding,
         pdu.esm_class,
         at,
+        unmarked,
+    )
+
+
+def _receipt_arrived(
+    receipt: Receipt, pdu: DeliverSm, profile: LinkProfile, at: int
+) -> ReceiptArrived:
+    done_at = _done_at(receipt, profile.timezone)
+    return ReceiptArrived(
+        profile.carrier, receipt, pdu.source_addr, pdu.destination_addr, done_at, at
     )
 
 
@@ -134,7 +152,7 @@ def _done_at(receipt: Receipt, timezone: ZoneInfo | None) -> int | None:
     if timezone is None or receipt.done_date is None:
         return None
     local = parse_date(receipt.done_date)
-    if local is None or local == "ambiguous":
+    if local is None or local == AMBIGUOUS:
         return None
     moment = datetime.fromisoformat(local).replace(tzinfo=timezone)
     return int(moment.astimezone(UTC).timestamp() * 1000)

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from smppd.smpp.receipt import Receipt
 from smppd.store import life, records
-from smppd.store.changes import UncertainPolicy, Verdict
+from smppd.store.changes import Verdict
 from smppd.store.records import GRANTED, TAKEN, WAITING, Message, Segment
 
 
-def make_message(segments: int = 1, *, uncertain: UncertainPolicy = "resend") -> Message:
+def make_message(segments: int = 1) -> Message:
     message = Message(
         1, "shop", "r1", "491701234567", 5, 0, "ACME", "hi", "transactional", "gsm7", True, None,
-        None, 1_000, 61_000, uncertain, b"12345678", [Segment() for _ in range(segments)],
+        None, 1_000, 61_000, "resend", b"12345678", [Segment() for _ in range(segments)],
     )  # fmt: skip
     message.carrier = "alpha"
     message.cost = "0.01"
@@ -102,45 +102,45 @@ def test_half_sent_message_that_is_refused_fails_once_nothing_is_outstanding() -
 
 def test_doubt_is_told_and_resent_once() -> None:
     message = make_message()
-    facts = life.doubt(message, [0], 2_000, resendable=True)
+    facts = life.doubt(message, [0], 2_000, "resend")
     assert [(fact.event, fact.resend) for fact in facts] == [("uncertain", True)]
     assert life.is_waiting(message)
     message.parts[0].state = GRANTED
-    facts = life.doubt(message, [0], 3_000, resendable=True)
+    facts = life.doubt(message, [0], 3_000, "resend")
     assert [(fact.event, fact.resend) for fact in facts] == [("uncertain", False)]
     assert message.state == records.UNCERTAIN
 
 
 def test_doubt_is_not_resent_by_policy_stop() -> None:
-    message = make_message(uncertain="stop")
-    facts = life.doubt(message, [0], 2_000, resendable=True)
+    message = make_message()
+    facts = life.doubt(message, [0], 2_000, "stop")
     assert [(fact.event, fact.resend) for fact in facts] == [("uncertain", False)]
 
 
 def test_doubt_is_not_resent_after_the_validity() -> None:
     message = make_message()
-    facts = life.doubt(message, [0], message.expires_at, resendable=True)
+    facts = life.doubt(message, [0], message.expires_at, "resend")
     assert [(fact.event, fact.resend) for fact in facts] == [("uncertain", False)]
 
 
 def test_only_the_doubtful_segments_are_sent_again() -> None:
     message = make_message(3)
     take(message, 0)
-    life.doubt(message, [1, 2], 2_000, resendable=True)
+    life.doubt(message, [1, 2], 2_000, "resend")
     assert [part.state for part in message.parts] == [TAKEN, WAITING, WAITING]
     assert message.carrier == "alpha"
 
 
 def test_promised_resend_that_is_not_made_is_told_as_uncertain() -> None:
     message = make_message()
-    life.doubt(message, [0], 2_000, resendable=True)
+    life.doubt(message, [0], 2_000, "resend")
     facts = life.expire(message, message.expires_at)
     assert [(fact.event, fact.resend) for fact in facts] == [("uncertain", False)]
 
 
 def test_refused_resend_leaves_the_doubt() -> None:
     message = make_message()
-    life.doubt(message, [0], 2_000, resendable=True)
+    life.doubt(message, [0], 2_000, "resend")
     message.parts[0].state = GRANTED
     facts = life.answer(message, 0, Verdict.REROUTE, 0x45, "", 3_000)
     assert [(fact.event, fact.resend) for fact in facts] == [("uncertain", False)]
@@ -213,8 +213,8 @@ def test_unknown_receipt_is_unconfirmed_and_a_late_one_still_counts() -> None:
 
 
 def test_late_receipt_settles_a_doubt() -> None:
-    message = make_message(uncertain="stop")
-    life.doubt(message, [0], 2_000, resendable=True)
+    message = make_message()
+    life.doubt(message, [0], 2_000, "stop")
     facts = life.receive(message, 0, make_receipt(5, err="011"), 3_000, 0)
     assert [(fact.event, fact.code, fact.err) for fact in facts] == [
         ("failed", "undeliverable", "011")
@@ -268,7 +268,7 @@ def _take_step(message: Message, step: str, index: int, state: int, at: int) -> 
     if step in verdicts:
         return life.answer(message, index, verdicts[step], 0x45, "m", at)
     if step == "doubt":
-        return life.doubt(message, [index], at, resendable=True)
+        return life.doubt(message, [index], at, "resend")
     if step == "back":
         return life.give_back(message, index)
     if step == "receipt":

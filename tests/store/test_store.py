@@ -658,3 +658,28 @@ def test_query_shows_the_whole_life(open_house: Open) -> None:
     assert house.store.query("crm", ref="r1") is None
     assert house.store.query("crm", message_id=message_id) is None
     assert house.store.query("shop", message_id="0" * 16) is None
+
+
+# --- what looks like a receipt and is not marked as one ---
+
+
+def test_unmarked_receipt_counts_when_it_names_a_message_to_that_phone(open_house: Open) -> None:
+    house = open_house(inbound_apps=("shop",))
+    house.up()
+    house.submit("r1")
+    house.answer(house.take(), ids=["m1"])
+    for source in ("4917099999999", "491701234567"):
+        unmarked = house.receipt("m1", source=source)
+        body = b"id:m1 stat:DELIVRD"
+        house.commit([InboundArrived("alpha", source, "ACME", "", body, 0, 0, house.now, unmarked)])
+    events = [event["event"] for event in house.events()]
+    assert events == ["sent", "inbound", "delivered"]
+
+
+def test_policy_of_the_carrier_wins_over_the_class(open_house: Open) -> None:
+    house = open_house(profile=CarrierProfile(uncertain="stop"))
+    house.up()
+    house.submit("r1", uncertain="resend")
+    (submit,) = house.take()
+    house.down(doubt=[tag_of(submit)])
+    assert house.events()[0]["resend"] is False
