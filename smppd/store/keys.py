@@ -76,7 +76,8 @@ def queue_prefix(group: bytes, lane: int, app: str) -> bytes:
 
 
 def queue_key(group: bytes, lane: int, app: str, due: int, message_id: int) -> bytes:
-    """``queue``: a waiting message. ``due`` in milliseconds, 0 for at once."""
+    """``queue``: a waiting message; ``due`` in milliseconds: its acceptance, or its next retry,
+    so that a retry stands among what was accepted when it is due."""
     return queue_prefix(group, lane, app) + _QUEUE_TAIL.pack(due, message_id)
 
 

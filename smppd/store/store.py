@@ -226,10 +226,10 @@ class Store:
         return None if message is None else (message, index)
 
     def enqueue(self, message: Message, group: bytes) -> None:
-        """Gives a waiting message its row in ``group``, at ``queue_due``."""
+        """Gives a waiting message its row in ``group``, by its acceptance or its next retry."""
         self.dequeue(message)
         lane = LANES[message.message_class]
-        message.queue_due = message.retry_at
+        message.queue_due = message.retry_at or message.accepted_at
         key = keys.queue_key(group, lane, message.app, message.queue_due, message.id)
         self._queue.insert(key, b"")
         message.queue_group = group
@@ -559,10 +559,9 @@ class Store:
                 seq = self._events.next_seq(message.app)
                 line = encode_event(message, fact, seq, at, self._currency)
                 self._events.append(message.app, line)
-        if message.state == QUEUED:
-            if life.is_waiting(message):
-                self.released.append(message)
-        elif message.queue_group:
+        if life.is_waiting(message):
+            self.released.append(message)
+        else:
             self.dequeue(message)
 
     def dequeue(self, message: Message) -> None:

@@ -83,9 +83,12 @@ class CarrierState:
         """Bound and answering; or unbound by its own inactivity_timer, to be woken by work."""
         return any(slot.may_take() or slot.is_asleep for slot in self.slots)
 
-    def groups(self) -> list[Group]:
-        """Where work for this carrier may wait, its own bound messages first."""
-        return [self.own, *self.first_for]
+    def groups(self, turn: int = 0) -> list[Group]:
+        """Where work for this carrier may wait: its own bound messages, then the groups, each
+        first in its ``turn``."""
+        groups = self.first_for
+        start = turn % len(groups) if groups else 0
+        return [self.own, *groups[start:], *groups[:start]]
 
 
 class Group:
@@ -263,7 +266,7 @@ class Dispatch:
         left = self._grant_half_sent(store, slot, room, now_ms)
         if self._stopping:
             return room - left
-        groups = slot.carrier.groups()
+        groups = slot.carrier.groups(self._turn)
         for lane in range(len(LANES)):
             kept = 0 if lane == OTP_LANE else max(slot.reserve - (free - room), 0)
             for group in groups:
@@ -285,7 +288,7 @@ class Dispatch:
             if message is None or message.queue_group != own or message.retry_at > now_ms:
                 del slot.half_sent[message_id]
                 if message is not None and message.queue_group == own:
-                    self._window_of(slot.carrier.own, message).push(message.retry_at, message_id)
+                    self._window_of(slot.carrier.own, message).push(message.queue_due, message_id)
                 continue
             room -= self._grant_message(store, slot, message, message.cost, room, now_ms)
             if not life.is_waiting(message):
@@ -343,7 +346,8 @@ class Dispatch:
         group = self._group_for(store, message)
         if group is None:
             return
-        if message.queue_group == group.key and message.queue_due == message.retry_at:
+        due = message.retry_at or message.accepted_at
+        if message.queue_group == group.key and message.queue_due == due:
             return
         store.enqueue(message, group.key)
         carrier = self.carriers.get(message.carrier)

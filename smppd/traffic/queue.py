@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from smppd.store.keys import time_of_id
+
 ROWS_MAX: Final = 1_000
 """Rows held of one lane of one app: several windows' worth, some 60 KB."""
 
@@ -47,17 +49,20 @@ class QueueWindow:
             self._more = True
 
     def pop(self, now: int, refill: Refill) -> int | None:
-        """The id of the first row that is due at ``now`` (ms), or None."""
+        """The id of the first row that is due at ``now`` (ms), or None.
+
+        A row whose due is its message's acceptance is due whatever a clock set back may say.
+        """
         if not self._rows and not self._refill(refill):
             return None
         due, message_id = self._rows[0]
-        if due > now:
+        if due > now and due > time_of_id(message_id):
             return None
         self._rows.popleft()
         return message_id
 
     def next_due(self) -> int | None:
-        """When the first row is due (0: at once); None where no row is in memory."""
+        """When the first row is due; None where no row is in memory."""
         return self._rows[0][0] if self._rows else None
 
     def __len__(self) -> int:

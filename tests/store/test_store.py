@@ -683,3 +683,58 @@ def test_policy_of_the_carrier_wins_over_the_class(open_house: Open) -> None:
     (submit,) = house.take()
     house.down(doubt=[tag_of(submit)])
     assert house.events()[0]["resend"] is False
+
+
+# --- what a review found ---
+
+
+def test_refused_message_is_granted_nothing_more_while_the_rest_is_outstanding(
+    open_house: Open,
+) -> None:
+    house = open_house(window=2)
+    house.up("alpha")
+    house.up("beta")
+    house.submit("long", text="x" * 700, segments=5)
+    first, second = house.take("alpha")
+    house.answer([first], verdict=Verdict.REROUTE, status=0x45)
+    assert house.take("alpha") == []
+    house.answer([second], verdict=Verdict.REROUTE, status=0x45)
+    assert house.take("alpha") == []
+    assert [submit.pdu.short_message[5] for submit in house.take("beta")] == [1, 2]
+
+
+def test_retry_stands_among_what_was_accepted_when_it_is_due(open_house: Open) -> None:
+    house = open_house(window=1)
+    house.up()
+    house.submit("r0", text="retried")
+    house.submit(*[f"b{number}" for number in range(5)], text="before")
+    house.answer(house.take(), verdict=Verdict.RETRY, status=8)
+    house.pass_time(2)
+    house.submit(*[f"a{number}" for number in range(5)], text="after")
+    order = []
+    while submits := house.take():
+        order.append(submits[0].pdu.short_message.decode())
+        house.answer(submits)
+    assert order == ["before"] * 5 + ["retried"] + ["after"] * 5
+
+
+def test_messages_of_other_prefixes_take_turns(open_house: Open) -> None:
+    routes = [Route("49", "alpha", "0.01"), Route("86", "alpha", "0.03")]
+    house = open_house(window=1, routes=routes, carriers=("alpha",))
+    house.up()
+    house.submit(*[f"a{number}" for number in range(20)], text="many")
+    house.submit("other", to="8613800138000", app="crm", text="other")
+    order = []
+    for _ in range(5):
+        submits = house.take()
+        order.append(submits[0].pdu.short_message)
+        house.answer(submits)
+    assert b"other" in order
+
+
+def test_clock_set_back_holds_up_nothing_that_was_accepted(open_house: Open) -> None:
+    house = open_house()
+    house.submit("r1")
+    house.now -= 3_600_000
+    house.up()
+    assert len(house.take()) == 1
