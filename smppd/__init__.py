@@ -45,7 +45,8 @@ The house, from the roof down
 
     cli  ctl                        smppd and smppctl, faces for people
     demo                            simulator, daemon and an app in one command
-    daemon  simulator  client       the nursery tree; a scriptable SMSC; for apps' code
+    daemon  simulator               the nursery tree; a scriptable SMSC;
+    client  terminal                the app's side of the socket; how faces look and complain
     api                             the face for apps
     traffic                         binds, commits, and what goes where
     store  config                   LMDB; TOML
@@ -55,6 +56,11 @@ The house, from the roof down
 Rooms, file by file (``policy`` and ``systemd`` are drawn, and not built yet):
 
 ``errors``   the exception tree        ``log``      structlog, once: lines for operators
+``ctl/``     smppctl's commands
+    ``talk``       one conversation with the daemon       ``show``        answers, events, status
+``terminal`` exit codes and tables     ``demo/``    every outcome planned, then checked
+    ``plan``       what is sent, and what must become of it
+    ``stage``      its two processes                      ``report``      its tables
 ``config/``  typed TOML, every problem at once
     ``model``      every key, its bounds and its default  ``load``        a whole directory
     ``tables``     a table becomes a struct, key by key   ``values``      durations, sizes, users
@@ -83,6 +89,11 @@ Rooms, file by file (``policy`` and ``systemd`` are drawn, and not built yet):
     ``protocol``   lines to requests, answers to lines    ``fields``      the submit object
     ``intake``     judges submits (pure)                  ``peers``       who is asking
     ``server``     connections                            ``outbox``      events to subscribers
+``simulator/`` an SMSC that does what a test needs
+    ``behaviour``  what a carrier does                    ``carrier``     answers and delivers
+    ``decisions``  what becomes of each submit            ``deliveries``  receipts, and from phones
+    ``schedule``   what is due later                      ``ledger``      what was submitted
+    ``link``       one stream in the SMSC's role          ``listen``      ports of many carriers
 """
 
 __version__ = "0.1.0"

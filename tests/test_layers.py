@@ -24,7 +24,7 @@ FLOORS = (
     ("__main__",),
     ("cli", "ctl"),
     ("demo",),
-    ("daemon", "simulator", "client"),
+    ("daemon", "simulator", "client", "terminal"),
     ("api",),
     ("traffic",),
     ("store", "config"),

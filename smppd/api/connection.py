@@ -220,7 +220,7 @@ class Connection:
             name = "ref" if query.id is UNSET else "id"
             reason = f"no message of app '{app}' has this {name}, or it was deleted by retention"
             return ErrorAnswer("unknown_message", reason, line)
-        return view
+        return wrap_answer("message", view)
 
     def _subscribe(self, request: Subscribe) -> SubscribedAnswer:
         app = self._conversation.app

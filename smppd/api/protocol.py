@@ -21,7 +21,6 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from smppd.api.fields import JsonObject, JsonValue, OddSubmit, Submit, is_ref, read_odd_submit
-from smppd.store.view import MessageView
 
 PROTOCOL_VERSION: Final = 1
 LINE_BYTES_MAX: Final = 65_536
@@ -163,8 +162,7 @@ Answer = (
     | SubscribedAnswer
     | PongAnswer
     | ErrorAnswer
-    | MessageView
-    | Raw  # one object already encoded: the daemon's status
+    | Raw  # one object already encoded: a message, or the daemon's status
 )
 
 REQUEST_TYPES: Final = frozenset(

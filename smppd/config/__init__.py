@@ -9,7 +9,7 @@ Nothing here knows what a session or a store does with a value, and nothing is k
 a second ``load``.
 """
 
-from smppd.config.load import load
+from smppd.config.load import load, load_daemon
 from smppd.config.model import (
     AppConfig,
     CarrierConfig,
@@ -31,4 +31,5 @@ __all__ = [
     "RouteConfig",
     "RoutingConfig",
     "load",
+    "load_daemon",
 ]

@@ -86,6 +86,19 @@ def load(directory: Path) -> Config:
     return Config(directory, daemon, retention, classes, apps, by_name, routing)
 
 
+def load_daemon(directory: Path) -> DaemonConfig:
+    """``[daemon]`` alone: for clients, who need the socket and may not read carriers' passwords.
+
+    Raises ConfigError with the problems of that file.
+    """
+    directory = Path(os.path.abspath(directory))
+    source = Source(directory, DAEMON_FILE)
+    daemon = _read_daemon(source, directory)
+    if daemon is None or source.problems:
+        raise ConfigError(source.problems)
+    return daemon
+
+
 def _read_daemon(source: Source, directory: Path) -> DaemonConfig | None:
     known = {"daemon", "retention", "classes", "apps"}
     check_keys(source, (), source.table, known)

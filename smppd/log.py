@@ -1,0 +1,148 @@
+"""Lines for operators: structlog set up once, and what strangers wrote made fit to be shown.
+
+One event a line: JSON where stdout is no terminal, laid out for reading where it is one. Callers
+give an event's name in snake_case and a few fields, carrier and bind first, never a message's text
+and never a whole number. A line is written when it is logged: where the lines go, and what happens
+when nobody takes them, is the service manager's matter.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import traceback
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final, TextIO
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+"""The levels there are, with the numbers structlog filters by."""
+
+HIDDEN_DIGITS_MIN: Final = 4
+"""Digits of a number that are never shown: one in ten thousand is nobody in particular."""
+
+SHOWN_DIGITS_MAX: Final = 4
+"""Digits shown at either end: country and network in front, enough to recognise behind."""
+
+_NUMBER: Final = re.compile(r"\+?([0-9]+)")
+
+# Unicode general categories that move a cursor, hide, or turn the reading direction round:
+# controls, formats (the bidi ones among them), surrogates, line and paragraph separators.
+_UNFIT_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+_ZERO_WIDTH_JOINERS: Final = "\u200c\u200d"
+"""Formats that scripts and emoji are spelled with, and that move nothing."""
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def configure(level: str = "info", stream: TextIO | None = None) -> None:
+    """Log from ``level`` (one of LEVELS) on to ``stream``, by default stdout.
+
+    To be called once, before the first line: loggers keep what they were first used with.
+    """
+    stream = stream or sys.stdout
+    shape = _shape_for_terminal(stream) if stream.isatty() else SHAPE_FOR_MACHINES
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.StackInfoRenderer(),
+            _add_traceback,
+            *shape,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=True,
+    )
+
+
+def mask(number: str) -> str:
+    """A number as it may be shown; a name, such as an alphanumeric sender, stays as it is.
+
+    >>> mask("+5215512345678"), mask("12345678"), mask("ACME")
+    ('+5215****5678', '12****78', 'ACME')
+    """
+    found = _NUMBER.fullmatch(number)
+    if found is None:
+        return number
+    digits = found[1]
+    shown = max(0, len(digits) - HIDDEN_DIGITS_MIN)
+    head = min(SHOWN_DIGITS_MAX, shown // 2)
+    tail = min(SHOWN_DIGITS_MAX, shown - head)
+    plus = "+" if number.startswith("+") else ""
+    return f"{plus}{digits[:head]}****{digits[len(digits) - tail :]}"
+
+
+def plain(text: str) -> str:
+    """``text`` without what could act on a terminal or reorder its line; a break is a space.
+
+    >>> plain("paid\\x1b[2J \\u202e00.01\\nok")
+    'paid[2J 00.01 ok'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        " " if character in "\r\n\t\u2028\u2029" else character
+        for character in text
+        if character in "\r\n\t\u2028\u2029"
+        or character in _ZERO_WIDTH_JOINERS
+        or unicodedata.category(character) not in _UNFIT_CATEGORIES
+    )
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Whether ``stream`` is a terminal whose user did not ask for none (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _read_clock() -> str:
+    """The time as RFC 3339 writes it, in UTC and milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _lead_with_time(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+    """``ts``, ``level`` and ``event`` in front: lines are read by people too."""
+    event, level = fields.pop("event"), fields.pop("level")
+    return {"ts": _read_clock(), "level": level, "event": event, **fields}
+
+
+def _render_json(_logger: WrappedLogger, _method: str, fields: EventDict) -> str:
+    return _encode(fields).decode()
+
+
+def _add_traceback(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+    """``exception`` instead of ``exc_info``, groups and causes included, without any locals."""
+    error = fields.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    if isinstance(error, BaseException):
+        fields["exception"] = "".join(traceback.format_exception(error)).rstrip()
+    return fields
+
+
+def _shape_for_terminal(stream: TextIO) -> Sequence[Processor]:
+    """The local time of day, and fields in the order they were given: carrier and bind first."""
+    return [
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+        _make_plain,
+        structlog.dev.ConsoleRenderer(colors=has_colour(stream), pad_event_to=16, sort_keys=False),
+    ]
+
+
+def _make_plain(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+    """What a peer sent may not act on the operator's terminal; JSON escapes it anyway."""
+    kept = fields.pop("exception", None)
+    shown = {
+        key: plain(value) if isinstance(value, str) else value for key, value in fields.items()
+    }
+    return shown if kept is None else {**shown, "exception": kept}
+
+
+SHAPE_FOR_MACHINES: Final[Sequence[Processor]] = (_lead_with_time, _render_json)
