@@ -25,7 +25,7 @@ from smppd.api.outbox import Outbox
 from smppd.api.peers import PeerTable, find_apps
 from smppd.api.server import Server, listening
 from smppd.config import CarrierConfig, Config
-from smppd.errors import StoreError
+from smppd.errors import CommitterEnded, StoreError
 from smppd.routing.msisdn import NumberPlan
 from smppd.routing.table import RoutingTable
 from smppd.smpp.rare import BindTransceiver
@@ -36,7 +36,8 @@ from smppd.store.retention import RetentionPeriods
 from smppd.store.store import Store, StoreStatistics
 from smppd.traffic.carrier import BindKeeper, Endpoint
 from smppd.traffic.commit import Committer, CommitterStatistics
-from smppd.traffic.dispatch import CarrierState, Dispatch, recover
+from smppd.traffic.dispatch import Dispatch, recover
+from smppd.traffic.roster import CarrierState
 from smppd.traffic.settle import LinkProfile
 
 UNBIND_SECONDS_MAX: Final = 5.0
@@ -93,11 +94,12 @@ async def run(config: Config, *, ready: Callable[[], None] | None = None) -> Non
     try:
         await daemon.run(ready)
     except BaseExceptionGroup as group:
-        # What Trio grouped on its way up: the one fault an operator can act on comes first.
-        faults, _ = group.split((StoreError, OSError))
-        if faults is None:
+        # An operator can act on these, and needs no traceback; anything else is a bug of ours.
+        _, causes = group.split(CommitterEnded)
+        _, bugs = group.split((CommitterEnded, StoreError, OSError))
+        if bugs is not None or causes is None:
             raise
-        raise _first_leaf(faults) from group
+        raise _first_leaf(causes) from group
     finally:
         daemon.close()
 

@@ -5,7 +5,8 @@
     SmppdError
     ├── ConfigError          a configuration that cannot be used (start and reload only)
     ├── LocalProtocolError   we broke the protocol: a bug of ours, never caught
-    └── StoreError           the store can't promise durability any more: exit, restart, resume
+    ├── StoreError           the store can't promise durability any more: exit, restart, resume
+    └── CommitterEnded       what waited for a commit that will not come; never the first fault
 
 What is *not* an exception: a command_status, a rejected submission, an unknown receipt, a
 malformed PDU, a refused bind, a lost link. Those come from outside every day and are values with
@@ -54,3 +55,7 @@ class LocalProtocolError(SmppdError):
 
 class StoreError(SmppdError):
     """The store cannot keep its promise (EIO, failed fsync, damage, newer schema)."""
+
+
+class CommitterEnded(SmppdError):
+    """The committer ended before this was stored, for a reason that is raised elsewhere."""

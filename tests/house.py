@@ -31,7 +31,8 @@ from smppd.store.changes import (
 from smppd.store.records import CarrierProfile
 from smppd.store.retention import RetentionPeriods
 from smppd.store.store import Store
-from smppd.traffic.dispatch import CarrierState, Dispatch, Slot, recover
+from smppd.traffic.dispatch import Dispatch, recover
+from smppd.traffic.roster import CarrierState, Slot
 
 START = 1_795_292_101_000
 ROUTES = [

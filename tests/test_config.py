@@ -552,3 +552,8 @@ def test_relative_directory_gives_absolute_paths(
 
     assert config.directory == tmp_path
     assert config.daemon.socket == tmp_path / "run" / "smppd.sock"
+
+
+def test_messages_are_kept_at_least_as_long_as_their_refs(tmp_path: Path) -> None:
+    write_config(tmp_path, '[retention]\nmessages = "1d"\n')
+    assert only_problem(tmp_path).key == "retention.messages"

@@ -115,7 +115,15 @@ def _read_daemon(source: Source, directory: Path) -> DaemonConfig | None:
 
 def _read_retention(source: Source) -> RetentionConfig | None:
     table = read_table(source, ("retention",), source.table.get("retention", {}))
-    return read_struct(RetentionConfig, source, ("retention",), table)
+    retention = read_struct(RetentionConfig, source, ("retention",), table)
+    if retention is not None and retention.refs > retention.messages:
+        # A ref points at its message: without it, the same ref would be sent a second time.
+        source.note(
+            ("retention", "messages"),
+            "messages would be deleted while their refs are still bound",
+            "make it at least as long as refs",
+        )
+    return retention
 
 
 def _read_classes(source: Source) -> dict[str, ClassConfig]:

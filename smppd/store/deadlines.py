@@ -7,6 +7,8 @@ cost a share of one put, where a row each would cost two writes a message.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from smppd.store import keys
@@ -24,17 +26,13 @@ class Deadlines:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._fresh: dict[int, list[_Entry]] = {}
-        self._counter = 0
         self._earliest: int | None = None
 
     def load(self) -> None:
-        """Finds the earliest deadline and the last row number on disk."""
-        last = -1
+        """Finds the earliest deadline on disk."""
         for key in self._table.keys_from(b""):
-            if self._earliest is None:
-                self._earliest = keys.read_deadline_second(key)
-            last = max(last, keys.read_u64(key[-8:]))
-        self._counter = last + 1
+            self._earliest = keys.read_deadline_second(key)
+            break
 
     def add(self, at: int, entry: _Entry) -> None:
         """Looks at ``entry`` again once the wall clock has passed ``at`` (ms)."""
@@ -64,11 +62,10 @@ class Deadlines:
             self._table.delete(key)
         return due
 
-    def flush(self) -> None:
-        """Writes this commit's entries."""
+    def flush(self, next_id: Callable[[], int]) -> None:
+        """Writes this commit's entries, in rows told apart by ids of the store's."""
         for second, entries in self._fresh.items():
-            self._table.put(keys.deadline_key(second, self._counter), _encode(entries))
-            self._counter += 1
+            self._table.put(keys.deadline_key(second, next_id()), _encode(entries))
             if self._earliest is None or second < self._earliest:
                 self._earliest = second
         self._fresh.clear()

@@ -17,6 +17,9 @@ import lmdb
 
 from smppd.errors import StoreError
 
+DiskError = lmdb.Error
+"""What a read or write raises when the disk or the file is at fault."""
+
 TABLES: Final = (
     "messages",
     "inbound",

@@ -119,13 +119,18 @@ class EventLog:
             size += len(value)
         return EventBatch(b"".join(lines), first, last) if lines else None
 
-    def sweep(self, before: int, rows_max: int) -> None:
-        """Deletes rows that are taken, or whose last event is older than ``before``."""
+    def sweep(self, before: int, rows_max: int) -> bool:
+        """Deletes rows that are taken, or whose last event is older than ``before``: of each app
+        up to ``rows_max``. Whether there may be more."""
+        is_behind = False
         for app, cursor in self._cursors.items():
             prefix = keys.events_key(app, 0)
             for number, (key, value) in enumerate(self._events.rows_from(prefix)):
                 last = keys.read_u64(key[-8:])
-                if key[:-8] != prefix[:-8] or number >= rows_max:
+                if key[:-8] != prefix[:-8]:
+                    break
+                if number == rows_max:
+                    is_behind = True
                     break
                 if last > cursor.taken and keys.read_events_head(value)[0] >= before:
                     break
@@ -133,6 +138,7 @@ class EventLog:
                 if last >= cursor.oldest:
                     cursor.oldest = last + 1
                     self._save(app)
+        return is_behind
 
     def _cursor(self, app: str) -> _Cursor:
         cursor = self._cursors.get(app)

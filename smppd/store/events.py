@@ -21,6 +21,12 @@ EVENTS_ROW_MAX: Final = 64
 """Events a row: some 16 KiB, so one put serves a whole commit and a reader's slice stays small."""
 
 
+INBOUND_TEXT_MAX: Final = 10_000
+INBOUND_OCTETS_MAX: Final = 30_000
+"""Characters (up to six octets each in JSON) and octets (two hex digits each) of an inbound
+event: one in a 64 KiB message_payload must still fit the 65,536 octets of a line."""
+
+
 class AppEvent(msgspec.Struct, tag_field="type", tag="event", gc=False):
     """One ``event`` line; the fields from ``carrier`` on appear only where they mean something."""
 
@@ -48,6 +54,7 @@ class AppEvent(msgspec.Struct, tag_field="type", tag="event", gc=False):
     text: str | UnsetType = UNSET
     data: str | UnsetType = UNSET
     data_coding: int | UnsetType = UNSET
+    truncated: bool | UnsetType = UNSET
     tag: str | None = None
     meta: msgspec.Raw | None = None
 
@@ -84,10 +91,13 @@ def encode_inbound(inbound: Inbound, seq: int) -> bytes:
     line.segments = 1
     line.from_ = inbound.source
     line.to = inbound.destination
-    line.text = inbound.text or ""
+    text = inbound.text or ""
+    line.text = text[:INBOUND_TEXT_MAX]
     if inbound.text is None:
-        line.data = inbound.data.hex()
+        line.data = inbound.data[:INBOUND_OCTETS_MAX].hex()
         line.data_coding = inbound.data_coding
+    if len(text) > INBOUND_TEXT_MAX or len(inbound.data) > INBOUND_OCTETS_MAX:
+        line.truncated = True
     return _encode(line) + b"\n"
 
 

@@ -81,6 +81,11 @@ def queue_key(group: bytes, lane: int, app: str, due: int, message_id: int) -> b
     return queue_prefix(group, lane, app) + _QUEUE_TAIL.pack(due, message_id)
 
 
+def queue_row(prefix: bytes, row: tuple[int, int]) -> bytes:
+    """``queue``: the key of ``(due, message id)`` below ``prefix``."""
+    return prefix + _QUEUE_TAIL.pack(*row)
+
+
 class QueueAddress:
     """A queue prefix taken apart: which group, lane and app its rows belong to."""
 

@@ -92,9 +92,9 @@ def is_waiting(message: Message) -> bool:
     return WAITING in states and REFUSED not in states
 
 
-def is_half_sent(message: Message) -> bool:
-    """Whether the message can no longer change its carrier: some of it is there or may be."""
-    return any(part.state in (GRANTED, TAKEN) or part.doubted for part in message.parts)
+def is_resend_waiting(message: Message) -> bool:
+    """Whether a promised resend has not been granted: it is made before ``valid_for`` ends."""
+    return any(part.doubted and part.state == WAITING for part in message.parts)
 
 
 def answer(
@@ -130,6 +130,7 @@ def give_back(message: Message, index: int) -> list[Fact]:
     if part.state != GRANTED:
         return []
     part.state = WAITING
+    message.flagged = any(one.doubted and one.state != WAITING for one in message.parts)
     return _conclude(message)
 
 
@@ -168,16 +169,25 @@ def receive(message: Message, index: int, receipt: Receipt, at: int, done_at: in
     part.receipt_err = receipt.err or ""
     part.receipt_at = at
     part.done_at = done_at
+    if message.state == QUEUED and all(one.state == TAKEN for one in message.parts):
+        return _settle_by_receipt(message)
     return judge(message)
+
+
+def _settle_by_receipt(message: Message) -> list[Fact]:
+    """A receipt settled the last doubt, so every segment was taken: what it brings comes without
+    a ``sent`` before it (docs/protocol.md, Events)."""
+    message.state = SENT if message.receipts else DONE
+    return judge(message) or list(_SENT)
 
 
 def judge(message: Message) -> list[Fact]:
     """What the receipts so far say about the whole message; nothing before it is sent."""
-    if message.state in _CLOSED or not message.receipts:
+    if message.state in _CLOSED:
         return []
     if message.state == QUEUED and any(part.state != TAKEN for part in message.parts):
         return []
-    asked = message.parts[-message.receipts :]
+    asked = message.parts[-message.receipts :]  # all, where none was asked and one came
     for part in asked:
         if part.receipt_state in _FAILING:
             return _fail_by_receipt(message, part)
@@ -214,6 +224,8 @@ def expire(message: Message, now: int) -> list[Fact]:
 
 def deadline_of(message: Message) -> int:
     """When waiting ends: ``valid_for``, or, once a segment was taken, ``receipt_timeout``."""
+    if message.state == QUEUED and is_resend_waiting(message):
+        return message.expires_at
     if message.state == QUEUED and any(part.state == TAKEN for part in message.parts):
         return max(message.receipt_deadline, message.expires_at)
     return message.expires_at if message.state == QUEUED else message.receipt_deadline

@@ -67,19 +67,21 @@ class Matching:
     ) -> bytes | None:
         """The tag of the segment this receipt names, or None.
 
-        The identical id is believed. Another form of it must come from that message's
-        destination, and fit one message alone, unless the carrier's rule states the conversion.
+        By ``same`` and ``auto`` the identical id is believed; by ``auto`` another form of it too,
+        where it comes from that message's destination and fits one message alone. Where the rule
+        states a conversion the converted id is believed, and the identical one only from that
+        message's destination, as some carriers convert in the text and not in the TLV.
         """
-        carrier = arrived.carrier
-        for name in arrived.receipt.ids:
-            tag = self._tag_of(carrier, name)
-            if tag is not None and (rule in ("same", "auto") or _same(to_of(tag), arrived.source)):
-                return tag
+        states_conversion = rule in ("hex_to_dec", "dec_to_hex")
+        identical = self._identical(arrived)
+        if identical and not states_conversion:
+            return identical[0]
         converted = self._converted(arrived, rule)
-        fitting = [tag for tag in converted if _same(to_of(tag), arrived.source)]
-        if len({tag[:8] for tag in fitting}) == 1:
-            return fitting[0]
-        if rule not in ("same", "auto") and len(converted) == 1:
+        for tags in (converted, identical):
+            fitting = [tag for tag in tags if is_same_address(to_of(tag), arrived.source)]
+            if len({tag[:8] for tag in fitting}) == 1:
+                return fitting[0]
+        if states_conversion and len(converted) == 1:
             return converted[0]
         return None
 
@@ -108,6 +110,7 @@ class Matching:
         """The receipt that came before this submit_sm_resp, taken out of ``unmatched``."""
         if not smsc_id:
             return None
+        states_conversion = rule in ("hex_to_dec", "dec_to_hex")
         for name in [smsc_id, *inverse_candidate_ids(smsc_id, cast(Rule, rule))]:
             key = keys.smsc_key(carrier, name)
             if key not in self._keys:
@@ -116,7 +119,8 @@ class Matching:
             if row is None:
                 continue
             arrived = _arrived(decode_unmatched(row))
-            if name == smsc_id or rule != "auto" or _same(to, arrived.source):
+            is_believed = states_conversion != (name == smsc_id)
+            if is_believed or is_same_address(to, arrived.source):
                 self.forget_unmatched(key)
                 return arrived
         return None
@@ -153,6 +157,10 @@ class Matching:
 
     def _tag_of(self, carrier: str, name: str) -> bytes | None:
         return self._index.get(keys.smsc_key(carrier, name), self._smsc_ids.get)
+
+    def _identical(self, arrived: ReceiptArrived) -> list[bytes]:
+        tags = (self._tag_of(arrived.carrier, name) for name in arrived.receipt.ids)
+        return [tag for tag in tags if tag is not None]
 
     def _converted(self, arrived: ReceiptArrived, rule: str) -> list[bytes]:
         names = [
@@ -201,7 +209,8 @@ def _is_final(receipt: Receipt) -> bool:
     return receipt.state in _FINAL_STATES and not receipt.intermediate
 
 
-def _same(to: str | None, source: str) -> bool:
+def is_same_address(to: str | None, source: str) -> bool:
+    """Whether a message's destination and a receipt's source are one phone."""
     return to is not None and _digits(to) == _digits(source)
 
 

@@ -43,11 +43,11 @@ from smppd.store.changes import (
     Verdict,
 )
 from smppd.store.deadlines import Deadlines
-from smppd.store.environment import Environment
+from smppd.store.environment import DiskError, Environment
 from smppd.store.eventlog import EventBatch, EventBounds, EventLog
 from smppd.store.events import encode_event, encode_inbound
 from smppd.store.index import SpilledIndex
-from smppd.store.matching import Matching
+from smppd.store.matching import Matching, is_same_address
 from smppd.store.records import (
     DONE,
     GRANTED,
@@ -180,15 +180,19 @@ class Store:
     def commit(self, changes: list[Change], granter: Granter | None, now_ms: int) -> Committed:
         """Decides ``changes`` in order, grants, and returns once all of it is on disk."""
         self._now = now_ms
-        self._env.begin(write=True)
+        last_id = self._last_id
         try:
+            self._env.begin(write=True)
             apply = self._apply
             results = [apply[type(change)](change) for change in changes]
             self._look_at_due()
-            self._retention.sweep(now_ms, self._events, self.forget_message, self._forget_ref)
+            self._retention.sweep(now_ms, self._events, self)
             if granter is not None:
                 granter.grant(self, now_ms)
-            apps = self._flush()
+            apps = self._flush(last_id)
+        except DiskError as error:
+            self._env.close()
+            raise StoreError(f"the store cannot be read: {error}") from error
         except BaseException:
             self._env.close()
             raise
@@ -198,7 +202,8 @@ class Store:
 
     def next_deadline(self) -> int | None:
         """The wall time (ms) at which a commit is wanted though nothing happens, or None."""
-        return self._deadlines.next_at()
+        deadline, sweep = self._deadlines.next_at(), self._retention.next_at()
+        return sweep if deadline is None else min(deadline, sweep)
 
     # -- what the granter asks and does, inside a commit ---
 
@@ -245,15 +250,15 @@ class Store:
             message.cost = cost
             message.receipts = self._receipts_asked(message, carrier)
         message.bind = bind
-        if message.resent:
-            message.flagged = True
         if message.reference < 0 and len(message.parts) > 1:
             message.reference = self._references.next(message.to, self._now)
         slot = slot_key(carrier, bind)
         granted = self._open.setdefault(slot, {})
         tags = []
         for index in indexes:
-            message.parts[index].state = GRANTED
+            part = message.parts[index]
+            part.state = GRANTED
+            message.flagged = message.flagged or part.doubted
             tag = keys.pack_tag(message.id, index)
             granted[tag] = None
             tags.append(tag)
@@ -287,17 +292,21 @@ class Store:
             start = addresses[-1].prefix + b"\xff" * 17
         return addresses
 
-    def queue_rows(self, prefix: bytes, rows_max: int) -> list[tuple[int, int]]:
-        """The first ``(due, message id)`` below ``prefix``, as this commit leaves them."""
+    def queue_rows(
+        self, prefix: bytes, after: tuple[int, int], rows_max: int
+    ) -> list[tuple[int, int]]:
+        """The first ``(due, message id)`` below ``prefix`` and after a row, as this commit
+        leaves them."""
+        start = keys.queue_row(prefix, after) if after > (0, 0) else prefix
         pending = self._queue.pending
         rows = [key for key, value in pending.items() if value is not None]
-        rows = [key for key in rows if key.startswith(prefix)]
+        rows = [key for key in rows if key.startswith(prefix) and key > start]
         found = 0
-        for key in self._queue.keys_from(prefix):
+        for key in self._queue.keys_from(start):
             if not key.startswith(prefix) or found == rows_max:
                 break
-            if key not in pending:
-                rows.append(bytes(key))
+            if key not in pending and key != start:
+                rows.append(key)
                 found += 1
         return [keys.read_queue_tail(key) for key in sorted(rows)[:rows_max]]
 
@@ -421,7 +430,7 @@ class Store:
         message = self.message(message_id)
         if message is None:
             return
-        was_taken = message.first_taken_at
+        was = message.state, message.first_taken_at
         facts = life.answer(
             message, index, change.verdict, change.command_status, change.smsc_id, change.at
         )
@@ -430,7 +439,7 @@ class Store:
             self._smsc_ids.put(keys.smsc_key(change.carrier, part.smsc_id), change.tag)
         if part.doubted:
             self._matching.forget_doubt(message, change.tag)
-        self._wait_for_receipts(message, change.at, first=not was_taken)
+        self._wait_for_receipts(message, change.at, was)
         self._tell(message, facts, change.at)
         if change.verdict is Verdict.TAKEN and self._matching.has_unmatched():
             self._claim_unmatched(message, index, change)
@@ -464,7 +473,7 @@ class Store:
         if change.unmarked is not None:
             rule = self._carriers[change.carrier].message_id
             tag = self._matching.find(change.unmarked, rule, self._to_of)
-            if tag is not None and self._to_of(tag) == change.source:
+            if tag is not None and is_same_address(self._to_of(tag), change.source):
                 self._receive(change.unmarked, tag, change.at)
                 return
         self._counts["inbound"] += 1
@@ -492,8 +501,10 @@ class Store:
         if message is None:
             return
         before = message.parts[index].receipt_state
+        was = message.state, message.first_taken_at
         facts = life.receive(message, index, change.receipt, at, change.done_at or 0)
         counted = message.parts[index].receipt_state != before
+        self._wait_for_receipts(message, at, was)
         self._counts["matched" if counted else "late"] += 1
         if message.parts[index].doubted and counted:
             self._matching.forget_doubt(message, tag)
@@ -511,12 +522,16 @@ class Store:
                 self._settle_doubt_by_receipt(entry)
                 continue
             message = self.message(entry)
-            if message is None or self._now < life.deadline_of(message):
+            if message is None or message.state not in (QUEUED, SENT):
+                continue
+            if self._now < life.deadline_of(message):
                 continue
             if message.state == QUEUED:
-                self._tell(message, life.expire(message, self._now), self._now)
+                facts = life.expire(message, self._now)
             else:
-                self._tell(message, life.unconfirm(message), self._now)
+                facts = life.unconfirm(message)
+            if facts:
+                self._tell(message, facts, self._now)
 
     def _settle_doubt_by_receipt(self, key: bytes) -> None:
         found = self._matching.settle_doubt(key, self.message)
@@ -532,14 +547,14 @@ class Store:
             self._smsc_ids.put(keys.smsc_key(receipt.carrier, name), tag)
         self._receive(receipt, tag, self._now)
 
-    def _wait_for_receipts(self, message: Message, at: int, *, first: bool) -> None:
-        """Sets the time from which the receipts, or the rest of a half-sent message, are late."""
-        sent = message.state == SENT
-        if not sent and not (first and message.first_taken_at):
-            return
-        timeout = self._carriers[message.carrier].receipt_timeout
-        message.receipt_deadline = at + timeout * 1000
-        if sent or message.state == QUEUED:
+    def _wait_for_receipts(self, message: Message, at: int, was: tuple[int, int]) -> None:
+        """Once the first segment was taken, and once all were: sets the time from which the rest,
+        or the receipts, are late. ``was`` is the state and first_taken_at before this step."""
+        became_sent = message.state == SENT and was[0] != SENT
+        became_taken = message.state == QUEUED and message.first_taken_at != was[1]
+        if became_sent or became_taken:
+            timeout = self._carriers[message.carrier].receipt_timeout
+            message.receipt_deadline = at + timeout * 1000
             self._deadlines.add(message.receipt_deadline, message.id)
 
     def _receipts_asked(self, message: Message, carrier: str) -> int:
@@ -627,15 +642,19 @@ class Store:
                     self._smsc_ids.forget(key)
             if part.doubted:
                 self._matching.forget_doubt(message, keys.pack_tag(message.id, index))
-        self._forget_ref(message)
+        self.forget_ref(message)
         self._messages.delete(keys.pack_u64(message.id))
         self._live.pop(message.id, None)
 
-    def _forget_ref(self, message: Message) -> None:
+    def forget_ref(self, message: Message) -> None:
         key = keys.ref_key(message.app, message.ref)
         bound = self._refs.get(key, self._env.tables["refs"].get)
         if bound is not None and keys.read_u64(bound) == message.id:
             self._refs.forget(key)
+
+    def forget_unmatched(self, key: bytes) -> None:
+        """Deletes an aged receipt that nobody claimed."""
+        self._matching.forget_unmatched(key)
 
     # -- loading and writing ---
 
@@ -669,7 +688,8 @@ class Store:
         if value is None:
             self._meta.put(_META_SCHEMA, b"%d" % SCHEMA_VERSION)
 
-    def _flush(self) -> list[str]:
+    def _flush(self, last_id: int) -> list[str]:
+        """Writes what the batch did; ``last_id`` is the last one drawn before it."""
         apps = self._events.flush(self._now)
         messages = self._messages
         for message_id, message in self._dirty.items():
@@ -677,11 +697,11 @@ class Store:
                 messages.put(keys.pack_u64(message_id), encode_record(message))
         for slot in self._open_changed:
             self._grants.put(slot, b"".join(self._open[slot]))
-        self._deadlines.flush()
+        self._deadlines.flush(self._next_id)
         tables = self._env.tables
         self._refs.write(tables["refs"], tables["refs_journal"])
         self._smsc_ids.write(tables["smsc_ids"], tables["smsc_ids_journal"])
-        if self._dirty:
+        if self._last_id != last_id:
             self._meta.put(_META_LAST_ID, keys.pack_u64(self._last_id))
         self._env.commit()
         return apps

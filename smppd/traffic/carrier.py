@@ -22,8 +22,9 @@ from smppd.smpp.signals import Bound, PduRefused, Signal
 from smppd.smpp.timers import Timers
 from smppd.store.store import Store
 from smppd.traffic.commit import Committer
-from smppd.traffic.dispatch import Dispatch, Slot
+from smppd.traffic.dispatch import Dispatch
 from smppd.traffic.link import Link, LinkEnd, Wakeup
+from smppd.traffic.roster import Slot
 from smppd.traffic.settle import LinkProfile
 
 JITTER: Final = 0.3
@@ -122,6 +123,7 @@ class BindKeeper:
             with trio.fail_after(endpoint.timers.session_init_timer):
                 stream = await trio.open_tcp_stream(endpoint.host, endpoint.port)
         except (OSError, trio.TooSlowError) as error:
+            self._dispatch.bind_down(self._slot)
             return LinkEnd(f"cannot connect: {_describe(error)}", was_bound=False)
         if self._draining:
             await trio.aclose_forcefully(stream)
@@ -170,6 +172,7 @@ class BindKeeper:
         self._dispatch.bind_asleep(self._slot, self._pause.set)
         self._committer.wake()
         await self._pause.wait_until(float("inf"))
+        self._slot.wake = lambda: None  # awake until it is bound, or is not
 
     def _note(self, signal: Signal) -> None:
         if isinstance(signal, Bound):
@@ -185,6 +188,11 @@ class BindKeeper:
 
 
 def _describe(error: BaseException) -> str:
+    """The system's own words; Trio says "all attempts failed" and keeps them as the cause."""
     if isinstance(error, trio.TooSlowError):
         return "no answer within session_init_timer"
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+    cause = error.__cause__
+    if isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    reason = cause if isinstance(cause, OSError) else error
+    return getattr(reason, "strerror", None) or str(reason)

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import msgspec
 import trio
 
-from smppd.errors import StoreError
+from smppd.errors import CommitterEnded
 from smppd.store.changes import Change, Result
 from smppd.store.store import Store
 from smppd.traffic.dispatch import Dispatch
@@ -70,17 +70,17 @@ class Committer:
     async def commit(self, changes: list[Change]) -> list[Result]:
         """Stores the changes; returns their results once they are on disk.
 
-        Raises StoreError when the committer ended first: nothing may be told then.
+        Raises CommitterEnded when it ended first: nothing may be told then.
         """
         if self.has_ended:
-            raise StoreError("the committer has ended")
+            raise CommitterEnded
         batch = self._batch
         start = len(batch.changes)
         batch.changes += changes
         self._work.set()
         await batch.done.wait()
         if not batch.is_committed:
-            raise StoreError("the committer ended before this was stored")
+            raise CommitterEnded
         return batch.results[start : start + len(changes)]
 
     def wake(self) -> None:

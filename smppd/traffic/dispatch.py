@@ -16,101 +16,31 @@ Numbered invariants:
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from hashlib import blake2b
+from math import ceil
 from typing import Final
 
 import msgspec
 
 from smppd.routing.table import Offer, RouteSet, RoutingTable
-from smppd.smpp import constants
-from smppd.smpp.pdu import SubmitSm, relative_time
 from smppd.smpp.session import Submit
-from smppd.smpp.throughput import Throughput
 from smppd.store import keys, life
-from smppd.store.changes import EncodingName
 from smppd.store.records import LANES, WAITING, Message
 from smppd.store.store import Store
-from smppd.text.segment import data_coding_of, split
-from smppd.traffic.queue import QueueWindow
+from smppd.traffic.compose import build_submit
+from smppd.traffic.queue import QueueWindow, Refill, Row
+from smppd.traffic.roster import CarrierState, Group, Slot
 
 OTP_LANE: Final = LANES["otp"]
-OTP_RESERVE_MAX: Final = 4
-"""Slots of a window kept for one-time codes: a fifth, at most this many, none below five."""
-
 STALE_ROWS_MAX: Final = 200
 """Messages of a former routing table routed anew in one commit: about a millisecond."""
 
-RESEND_VALIDITY_SECONDS_MIN: Final = 60
-"""validity_period of a segment whose message's own has ended: the rest of a half-sent message
-must be given time to arrive, or what was sent was in vain."""
+LOOKS_MAX: Final = 2_000
+"""Queue rows looked at in one commit, granted or found expired: some ten milliseconds."""
 
-
-class Slot:
-    """One configured bind of a carrier, as the grant step sees it."""
-
-    def __init__(self, carrier: CarrierState, index: int, window: int) -> None:
-        self.carrier = carrier
-        self.index = index
-        self.window = window
-        self.reserve = min(window // 5, OTP_RESERVE_MAX)
-        self.is_up = False
-        self.is_stalled = False
-        self.is_asleep = False
-        self.granted: deque[bytes] = deque()
-        self.half_sent: dict[int, None] = {}
-        self.wake: Callable[[], None] = lambda: None
-
-    def may_take(self) -> bool:
-        """Whether the bind may be granted anything."""
-        return self.is_up and not self.is_stalled
-
-
-class CarrierState:
-    """A carrier, as the grant step sees it: its slots, its pace, the groups it is first for."""
-
-    def __init__(self, name: str, *, binds: int, window: int, throughput: Throughput) -> None:
-        self.name = name
-        self.throughput = throughput
-        self.slots = [Slot(self, index, window) for index in range(binds)]
-        self.own = Group(b"c" + name.encode(), ())
-        self.first_for: list[Group] = []
-        self.half_sent: dict[int, None] = {}
-
-    def is_healthy(self) -> bool:
-        """Bound and answering; or unbound by its own inactivity_timer, to be woken by work."""
-        return any(slot.may_take() or slot.is_asleep for slot in self.slots)
-
-    def groups(self, turn: int = 0) -> list[Group]:
-        """Where work for this carrier may wait: its own bound messages, then the groups, each
-        first in its ``turn``."""
-        groups = self.first_for
-        start = turn % len(groups) if groups else 0
-        return [self.own, *groups[start:], *groups[:start]]
-
-
-class Group:
-    """Messages with the same offers: a queue a lane and app."""
-
-    def __init__(self, key: bytes, offers: tuple[Offer, ...]) -> None:
-        self.key = key
-        self.offers = offers
-        self.costs = {offer.carrier: offer.cost for offer in offers}
-        self.lanes: list[dict[str, QueueWindow]] = [{} for _ in LANES]
-
-    def window(self, lane: int, app: str) -> QueueWindow:
-        """The queue of one lane and app, made when it is first needed."""
-        window = self.lanes[lane].get(app)
-        if window is None:
-            prefix = keys.queue_prefix(self.key, lane, app)
-            window = self.lanes[lane][app] = QueueWindow(prefix)
-        return window
-
-    def is_empty(self) -> bool:
-        """Whether nothing waits here."""
-        return not any(self.lanes)
+PACE_TICK_SECONDS: Final = 0.02
+"""Paced carriers are served in common ticks, so that they share commits: fifty a second."""
 
 
 class DispatchStatistics(msgspec.Struct, frozen=True):
@@ -142,6 +72,7 @@ class Dispatch:
         self._paced_until: float | None = None
         self._stopping = False
         self._turn = 0
+        self._looks = LOOKS_MAX
         self._counts = {"granted": 0, "rerouted": 0}
         self._woken: list[Slot] = []
         for route_set in table.route_sets.values():
@@ -155,11 +86,11 @@ class Dispatch:
         for address in store.queue_addresses():
             group = self._groups.get(address.group) or own.get(address.group)
             group = group or self._group_after_refusals(store, address)
-            window = QueueWindow(address.prefix, more=True)
+            window = QueueWindow(address.prefix, on_disk=True)
             if group is None:
                 self._stale.append(window)
             else:
-                group.lanes[address.lane][address.app] = window
+                group.add(address.lane, address.app, window)
 
     def bind_up(self, slot: Slot, wake: Callable[[], None]) -> None:
         """A bind was accepted: it may be granted messages; ``wake`` rouses its writer."""
@@ -167,22 +98,22 @@ class Dispatch:
         slot.wake = wake
         self._health_changed()
 
-    def bind_stalled(self, slot: Slot) -> None:
-        """A response_timer ran out: nothing new for this bind."""
+    def bind_stalled(self, slot: Slot) -> list[bytes]:
+        """A response_timer ran out, or the SMSC unbound: nothing new for this bind. The tags
+        granted and never taken, to be given back as a change."""
         slot.is_stalled = True
         self._health_changed()
+        return slot.take_granted()
 
     def bind_down(self, slot: Slot) -> list[bytes]:
         """A bind ended: the tags granted and never taken, to be given back as a change."""
-        slot.is_up = False
+        slot.is_up = slot.is_asleep = False
         slot.wake = lambda: None
-        tags = list(slot.granted)
-        slot.granted.clear()
         for message_id in slot.half_sent:
             slot.carrier.half_sent[message_id] = None
         slot.half_sent.clear()
         self._health_changed()
-        return tags
+        return slot.take_granted()
 
     def bind_asleep(self, slot: Slot, wake: Callable[[], None]) -> None:
         """The bind unbound itself for inactivity; ``wake`` has it bind again."""
@@ -198,7 +129,9 @@ class Dispatch:
         """Whether no grant is open and no message half-sent on a bind that is up."""
         slots = [slot for carrier in self.carriers.values() for slot in carrier.slots]
         return not any(
-            slot.half_sent or store.open_grants(slot.carrier.name, slot.index)
+            slot.half_sent
+            or not slot.carrier.own.is_empty()
+            or store.open_grants(slot.carrier.name, slot.index)
             for slot in slots
             if slot.is_up
         )
@@ -231,16 +164,17 @@ class Dispatch:
             self._release(store, message, now_ms)
         if self._stale:
             self._route_anew(store, now_ms)
-        self._next_at_ms = None
+        self._next_at_ms = now_ms if self._stale else None
         self._paced_until = None
         self._turn += 1
+        self._looks = LOOKS_MAX
         for carrier in self.carriers.values():
             self._grant_carrier(store, carrier, now_ms)
 
     def _grant_carrier(self, store: Store, carrier: CarrierState, now_ms: int) -> None:
         slots = [slot for slot in carrier.slots if slot.may_take()]
+        self._wake_sleeping(carrier)
         if not slots:
-            self._wake_sleeping(carrier)
             return
         now = self._clock()
         start = self._turn % len(slots)
@@ -252,8 +186,8 @@ class Dispatch:
                 carrier.throughput.spend(granted, now)
                 self._counts["granted"] += granted
                 self._woken.append(slot)
-        if carrier.throughput.allowance(now) <= 0 and self._has_work(carrier):
-            next_at = carrier.throughput.next_at(now)
+        if carrier.throughput.allowance(now) <= 0 and carrier.has_work():
+            next_at = ceil(carrier.throughput.next_at(now) / PACE_TICK_SECONDS) * PACE_TICK_SECONDS
             if self._paced_until is None or next_at < self._paced_until:
                 self._paced_until = next_at
 
@@ -264,16 +198,21 @@ class Dispatch:
         many were granted.
         """
         left = self._grant_half_sent(store, slot, room, now_ms)
-        if self._stopping:
-            return room - left
-        groups = slot.carrier.groups(self._turn)
-        for lane in range(len(LANES)):
+        own = slot.carrier.own
+        for lane, ready in enumerate(slot.carrier.ready):
             kept = 0 if lane == OTP_LANE else max(slot.reserve - (free - room), 0)
-            for group in groups:
+            if left > kept and own.lanes[lane]:
+                left = kept + self._grant_lane(store, slot, own, lane, left - kept, now_ms)
+            if self._stopping:
+                continue
+            for _ in range(len(ready)):
                 if left <= kept:
                     break
+                group = next(iter(ready))
+                del ready[group]
+                left = kept + self._grant_lane(store, slot, group, lane, left - kept, now_ms)
                 if group.lanes[lane]:
-                    left = kept + self._grant_lane(store, slot, group, lane, left - kept, now_ms)
+                    ready[group] = None
         return room - left
 
     def _grant_half_sent(self, store: Store, slot: Slot, room: int, now_ms: int) -> int:
@@ -288,7 +227,7 @@ class Dispatch:
             if message is None or message.queue_group != own or message.retry_at > now_ms:
                 del slot.half_sent[message_id]
                 if message is not None and message.queue_group == own:
-                    self._window_of(slot.carrier.own, message).push(message.queue_due, message_id)
+                    slot.carrier.own.push(message)
                 continue
             room -= self._grant_message(store, slot, message, message.cost, room, now_ms)
             if not life.is_waiting(message):
@@ -300,11 +239,17 @@ class Dispatch:
     ) -> int:
         """Grants from one lane of one group, the apps taking turns; the room that is left."""
         queues = group.lanes[lane]
+        own = group is slot.carrier.own
+        rows = _rows_not_half_sent(store, slot.carrier) if own else store.queue_rows
         idle = 0
         while room > 0 and idle < len(queues):
+            if not self._looks:
+                self._next_at_ms = now_ms
+                break
+            self._looks -= 1
             app = next(iter(queues))
             window = queues.pop(app)
-            message_id = window.pop(now_ms, store.queue_rows)
+            message_id = window.pop(now_ms, rows)
             if message_id is None:
                 if not window.is_empty():
                     idle += 1
@@ -358,7 +303,7 @@ class Dispatch:
             else:
                 carrier.half_sent[message.id] = None
             return
-        self._window_of(group, message).push(message.queue_due, message.id)
+        group.push(message)
 
     def _group_for(self, store: Store, message: Message) -> Group | None:
         """Where the message belongs; None where it was ended for want of any offer."""
@@ -393,7 +338,7 @@ class Dispatch:
     def _group_after_refusals(self, store: Store, address: keys.QueueAddress) -> Group | None:
         """The group of ``address``, where it is one of what is left after refusals. All its
         messages share their offers and who refused them, so the first speaks for all."""
-        rows = store.queue_rows(address.prefix, 1)
+        rows = store.queue_rows(address.prefix, (0, 0), 1)
         message = store.message(rows[0][1]) if rows else None
         route_set = None if message is None else self._table.route_sets.get(message.route_set)
         if message is None or route_set is None or not message.refused_by:
@@ -426,39 +371,28 @@ class Dispatch:
             if message is not None and message.queue_group == window.prefix[1 : 1 + size]:
                 store.dequeue(message)
                 self._release(store, message, now_ms)
-        self._next_at_ms = now_ms
 
     # -- health ---
 
     def _health_changed(self) -> None:
-        for carrier in self.carriers.values():
-            carrier.first_for.clear()
         for group in self._groups.values():
             self._place(group)
 
     def _place(self, group: Group) -> None:
         """Puts the group to its first healthy offer."""
-        for offer in group.offers:
-            carrier = self.carriers.get(offer.carrier)
-            if carrier is not None and carrier.is_healthy():
-                carrier.first_for.append(group)
-                return
+        offers = (self.carriers.get(offer.carrier) for offer in group.offers)
+        healthy = (carrier for carrier in offers if carrier and carrier.is_healthy())
+        home = next(healthy, None)
+        if home is not group.home:
+            group.move_home(home)
 
     def _wake_sleeping(self, carrier: CarrierState) -> None:
         for slot in carrier.slots:
-            if slot.is_asleep and self._has_work(carrier):
+            if slot.is_asleep and not self._stopping and carrier.has_work():
                 slot.wake()
 
-    def _has_work(self, carrier: CarrierState) -> bool:
-        if carrier.half_sent or any(slot.half_sent for slot in carrier.slots):
-            return True
-        return any(not group.is_empty() for group in carrier.groups())
-
-    def _window_of(self, group: Group, message: Message) -> QueueWindow:
-        return group.window(LANES[message.message_class], message.app)
-
     def _note_due(self, due: int | None) -> None:
-        if due and (self._next_at_ms is None or due < self._next_at_ms):
+        if due is not None and (self._next_at_ms is None or due < self._next_at_ms):
             self._next_at_ms = due
 
     # -- the hand-over ---
@@ -476,42 +410,16 @@ class Dispatch:
         return submits
 
 
-def build_submit(message: Message, index: int, now_ms: int) -> SubmitSm:
-    """The submit_sm of one segment, as its carrier gets it."""
-    parts = message.parts
-    encoding = message.encoding
-    if len(parts) == 1:
-        short_message = split(message.text, encoding, 0)[0]
-        esm_class = constants.ESM_MODE_DEFAULT
-    else:
-        short_message = _split_kept(message.text, encoding, message.reference)[index]
-        esm_class = constants.ESM_UDHI
-    seconds = (message.expires_at - now_ms) // 1000
-    asked = index >= len(parts) - message.receipts
-    return SubmitSm(
-        source_addr_ton=message.addr_ton,
-        source_addr_npi=message.addr_npi,
-        source_addr=message.addr,
-        dest_addr_ton=constants.TON_INTERNATIONAL,
-        dest_addr_npi=constants.NPI_ISDN,
-        destination_addr=message.to,
-        esm_class=esm_class,
-        validity_period=_validity_period(max(seconds, RESEND_VALIDITY_SECONDS_MIN)),
-        registered_delivery=1 if asked else 0,
-        data_coding=data_coding_of(encoding),
-        short_message=short_message,
-    )
+def _rows_not_half_sent(store: Store, carrier: CarrierState) -> Refill:
+    """The rows of a carrier's own queue but for what its binds are in the middle of: the rest of
+    a message goes where it began."""
 
+    def rows_of(prefix: bytes, after: Row, rows_max: int) -> list[Row]:
+        held = set(carrier.half_sent).union(*(slot.half_sent for slot in carrier.slots))
+        rows = store.queue_rows(prefix, after, rows_max + len(held))
+        return [row for row in rows if row[1] not in held][:rows_max]
 
-@lru_cache(maxsize=256)
-def _split_kept(text: str, encoding: EncodingName, reference: int) -> list[bytes]:
-    """The segments of a long message, kept while they go out one window after another."""
-    return split(text, encoding, reference)
-
-
-@lru_cache(maxsize=1024)
-def _validity_period(seconds: int) -> str:
-    return relative_time(seconds)
+    return rows_of
 
 
 def _waiting_indexes(message: Message) -> list[int]:

@@ -19,7 +19,8 @@ from smppd.smpp.signals import Signal as SessionSignal
 from smppd.store.changes import Change, GivenBack
 from smppd.store.store import Store
 from smppd.traffic.commit import Committer
-from smppd.traffic.dispatch import Dispatch, Slot
+from smppd.traffic.dispatch import Dispatch
+from smppd.traffic.roster import Slot
 from smppd.traffic.settle import LinkProfile, settle
 
 RECEIVE_BYTES_MAX: Final = 65_536
@@ -87,6 +88,7 @@ class Link:
         self._scope = trio.CancelScope()
         self._is_reading = False
         self._reads = 0
+        self._drains = 0
         self._reason = ""
         self._was_bound = False
         self._bind_status = 0
@@ -120,8 +122,9 @@ class Link:
                 return self._lose(f"the stream broke: {error.__cause__ or error}")
             self._is_reading = False
             self._reads += 1
+            self._drains += len(data) < RECEIVE_BYTES_MAX
             if not data:
-                return self._lose("" if self._session.closed else "the SMSC closed the stream")
+                return self._lose_at_eof()
             await self._settle(self._session.receive_data(data, trio.current_time()))
         return None
 
@@ -131,6 +134,7 @@ class Link:
             now = trio.current_time()
             if now >= session.next_deadline() and await self._may_judge():
                 await self._settle(session.handle_timers(now))
+                await self._heed_unbinding()
             if session.room and self._slot.granted:
                 taken = self._dispatch.take(self._slot, self._store, session.room, self._wall())
                 session.submit(taken, now)
@@ -159,15 +163,17 @@ class Link:
     async def _may_judge(self) -> bool:
         """Whether a timer may be judged: only after what the socket already holds was read.
 
-        Two passes: in the first the reader is found readable, in the second it has read.
+        Two passes: in the first the reader is found readable, in the second it has read. An SMSC
+        that never pauses is judged once a read took less than it could: that emptied the socket.
         """
+        drains = self._drains
         while True:
             reads = self._reads
             await trio.lowlevel.checkpoint()
             await trio.lowlevel.checkpoint()
             if trio.current_time() < self._session.next_deadline():
                 return False
-            if self._is_reading and reads == self._reads:
+            if self._drains > drains or (self._is_reading and reads == self._reads):
                 return True
 
     async def _settle(self, signals: list[SessionSignal]) -> None:
@@ -175,7 +181,7 @@ class Link:
         self._work.set()
         settlement = settle(signals, self._profile, self._wall())
         for signal in settlement.notices:
-            self._heed(signal)
+            self._heed(signal, settlement.changes)
         if settlement.throttled:
             self._slot.carrier.throughput.slow_down(trio.current_time())
         if settlement.changes:
@@ -183,7 +189,7 @@ class Link:
             self._session.acknowledge(signals)
             self._work.set()
 
-    def _heed(self, signal: SessionSignal) -> None:
+    def _heed(self, signal: SessionSignal, changes: list[Change]) -> None:
         if isinstance(signal, Bound):
             self._was_bound = True
             self._dispatch.bind_up(self._slot, self._work.set)
@@ -192,12 +198,12 @@ class Link:
             self._bind_status = signal.command_status
             self._reason = "the bind was refused"
         elif isinstance(signal, Stalled):
-            self._dispatch.bind_stalled(self._slot)
             self._reason = "a submit_sm was not answered within response_timer"
+            self._give_back(self._dispatch.bind_stalled(self._slot), changes)
             self._committer.wake()
         elif isinstance(signal, PeerUnbound):
-            self._dispatch.bind_stalled(self._slot)
             self._reason = "the SMSC unbound"
+            self._give_back(self._dispatch.bind_stalled(self._slot), changes)
             self._committer.wake()
         elif isinstance(signal, PeerFault):
             self._reason = signal.reason
@@ -206,19 +212,36 @@ class Link:
         ), f"an ESME's session reported {signal!r}"
         self._notice(signal)
 
+    async def _heed_unbinding(self) -> None:
+        """After our own unbind (inactivity_timer, or the end of a stall) nothing may be granted
+        while its answer is waited for."""
+        slot = self._slot
+        if self._session.state == "bound" or not slot.may_take():
+            return
+        changes: list[Change] = []
+        self._give_back(self._dispatch.bind_stalled(slot), changes)
+        if changes:
+            await self._committer.commit(changes)
+
+    def _give_back(self, tags: list[bytes], changes: list[Change]) -> None:
+        """What was granted to this bind and never taken waits again."""
+        if tags:
+            changes.append(GivenBack(self._profile.carrier, self._profile.bind, tags, self._wall()))
+
+    def _lose_at_eof(self) -> None:
+        """An SMSC that closes instead of answering our unbind has ended the bind in order."""
+        unbound = self._session.state in ("unbinding", "closed")
+        self._lose("" if unbound else "the SMSC closed the stream")
+
     def _lose(self, reason: str) -> None:
         self._reason = self._reason or reason
         self._scope.cancel()
 
     async def _end(self) -> None:
         """Whatever ended the link: its open grants become changes, then the stream goes."""
-        profile = self._profile
-        unwritten = self._dispatch.bind_down(self._slot)
         signals = self._session.receive_eof(trio.current_time())
-        settlement = settle(signals, profile, self._wall())
-        changes: list[Change] = settlement.changes
-        if unwritten:
-            changes.append(GivenBack(profile.carrier, profile.bind, unwritten, self._wall()))
+        changes = settle(signals, self._profile, self._wall()).changes
+        self._give_back(self._dispatch.bind_down(self._slot), changes)
         await trio.aclose_forcefully(self._stream)
         if changes and not self._committer.has_ended:
             await self._committer.commit(changes)

@@ -19,34 +19,41 @@ ROWS_MAX: Final = 1_000
 REFILL_ROWS: Final = 500
 """Rows read from disk at a time: under a millisecond, and one read for hundreds of grants."""
 
-Refill = Callable[[bytes, int], list[tuple[int, int]]]
+Row = tuple[int, int]
+"""``(due, message id)``: the order in which a lane is served."""
+
+Refill = Callable[[bytes, Row, int], list[Row]]
+"""Up to so many rows below a prefix that come after a row."""
+
+_NOTHING: Final[Row] = (-1, -1)
+_EVERYTHING: Final[Row] = (1 << 64, 0)
 
 
 class QueueWindow:
     """Waiting messages of one lane of one app, by ``(due, message id)``.
 
-    Invariant: unless ``more``, every row on disk below ``prefix`` is in ``_rows``; with ``more``,
-    those up to the last in ``_rows`` are. A row may be stale: whoever pops asks the message.
+    Invariant: rows on disk up to ``_end`` are in ``_rows`` or were popped; those after it are on
+    disk only. A row may be stale: whoever pops asks the message.
     """
 
-    def __init__(self, prefix: bytes, *, more: bool = False) -> None:
+    def __init__(self, prefix: bytes, *, on_disk: bool = False) -> None:
         self.prefix = prefix
-        self._rows: deque[tuple[int, int]] = deque()
-        self._more = more
+        self._rows: deque[Row] = deque()
+        self._end = _NOTHING if on_disk else _EVERYTHING
 
     def push(self, due: int, message_id: int) -> None:
         """A row was added on disk."""
         row = (due, message_id)
         rows = self._rows
+        if row > self._end:
+            return
         if not rows or row > rows[-1]:
-            if self._more:
-                return
             rows.append(row)
         else:
             rows.insert(bisect(rows, row), row)
         if len(rows) > ROWS_MAX:
             rows.pop()
-            self._more = True
+            self._end = rows[-1]
 
     def pop(self, now: int, refill: Refill) -> int | None:
         """The id of the first row that is due at ``now`` (ms), or None.
@@ -71,12 +78,12 @@ class QueueWindow:
 
     def is_empty(self) -> bool:
         """Whether nothing waits, in memory or on disk."""
-        return not self._rows and not self._more
+        return not self._rows and self._end == _EVERYTHING
 
     def _refill(self, refill: Refill) -> bool:
-        if not self._more:
+        if self._end == _EVERYTHING:
             return False
-        rows = refill(self.prefix, REFILL_ROWS)
+        rows = refill(self.prefix, self._end, REFILL_ROWS)
         self._rows.extend(rows)
-        self._more = len(rows) == REFILL_ROWS
+        self._end = rows[-1] if len(rows) == REFILL_ROWS else _EVERYTHING
         return bool(rows)

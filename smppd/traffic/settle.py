@@ -42,10 +42,11 @@ from smppd.text import gsm7, ucs2
 
 # What is not here is REROUTE: this carrier will not take the segment, another offer may. Slowing
 # down is no refusal (SMPP 3.4 s5.1.3, ESME_RTHROTTLED, ESME_RMSGQFUL). REFUSE is what no carrier
-# can mend, for it lies in the message.
+# can mend, for it lies in the message. ESME_RINVBNDSTS is the bind's fault, not the message's.
 VERDICTS: Final[dict[int, Verdict]] = {
     constants.ESME_ROK: Verdict.TAKEN,
     constants.ESME_RINVMSGLEN: Verdict.REFUSE,
+    constants.ESME_RINVBNDSTS: Verdict.RETRY,
     constants.ESME_RSYSERR: Verdict.RETRY,
     constants.ESME_RMSGQFUL: Verdict.SLOW,
     constants.ESME_RTHROTTLED: Verdict.SLOW,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from itertools import count
 from pathlib import Path
 
 from hypothesis import given
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from smppd.store.deadlines import Deadlines
 from smppd.store.environment import Environment
+
+IDS = count(1)
 
 
 def open_deadlines(directory: Path) -> tuple[Environment, Deadlines]:
@@ -25,7 +28,7 @@ def add(environment: Environment, deadlines: Deadlines, *ats: int) -> None:
     environment.begin(write=True)
     for at in ats:
         deadlines.add(at, at)
-    deadlines.flush()
+    deadlines.flush(IDS.__next__)
     environment.commit()
 
 

@@ -14,6 +14,7 @@ from smppd.store.changes import Accepted, InboundArrived, RefConflict, Rejection
 from smppd.store.environment import Environment
 from smppd.store.records import CarrierProfile
 from smppd.store.retention import RetentionPeriods
+from smppd.traffic.dispatch import LOOKS_MAX
 from smppd.traffic.queue import ROWS_MAX
 from tests.house import House, tag_of
 
@@ -738,3 +739,169 @@ def test_clock_set_back_holds_up_nothing_that_was_accepted(open_house: Open) -> 
     house.now -= 3_600_000
     house.up()
     assert len(house.take()) == 1
+
+
+def test_expired_backlog_is_worked_off_in_bounded_commits(open_house: Open) -> None:
+    house = open_house()
+    for start in range(0, 6_000, 1_000):
+        house.submit(*[f"r{number}" for number in range(start, start + 1_000)], valid_for=3_600)
+    house.close()
+    house = open_house(now=house.now + 3_601_000)
+    house.up()
+    commits = 1
+    while house.store.statistics().queued:
+        before = house.store.statistics().queued
+        house.commit([])
+        commits += 1
+        assert before - house.store.statistics().queued <= LOOKS_MAX + 2_000
+    assert commits > 1
+    assert len(house.events()) == 6_000
+
+
+def test_paced_carrier_serves_its_prefixes_in_turn(open_house: Open) -> None:
+    routes = [Route("49", "alpha", "0.01"), Route("86", "alpha", "0.03")]
+    house = open_house(window=10, throughput=10, routes=routes, carriers=("alpha",))
+    house.submit(*[f"a{number}" for number in range(50)], text="a")
+    house.submit(*[f"b{number}" for number in range(50)], to="8613800138000", text="b")
+    house.up()
+    texts: list[bytes] = []
+    for _ in range(40):
+        house.pass_time(0.1)
+        submits = house.take()
+        house.answer(submits)
+        texts += [submit.pdu.short_message for submit in submits]
+    assert abs(texts.count(b"a") - texts.count(b"b")) <= 1
+
+
+def test_resend_of_a_half_sent_message_is_not_made_after_its_validity(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("long", text="x" * 300, segments=2, valid_for=60)
+    first, second = house.take()
+    house.answer([first])
+    house.down(doubt=[tag_of(second)])
+    house.pass_time(61)
+    house.up()
+    assert house.take() == []
+    assert [(event["event"], event.get("resend")) for event in house.events()] == [
+        ("uncertain", True),
+        ("uncertain", False),
+    ]
+
+
+def test_receipt_that_settles_the_last_doubt_finishes_the_message(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("long", text="x" * 300, segments=2)
+    first, second = house.take()
+    house.answer([first], ids=["m1"])
+    house.down(doubt=[tag_of(second)])
+    house.receive("unknown-id")
+    house.pass_time(61)
+    assert [event["event"] for event in house.events()] == ["uncertain", "sent"]
+    house.receive("m1")
+    assert house.told()[-1] == ("long", "delivered")
+    house.up()
+    assert house.take() == []
+
+
+def test_receipt_nobody_asked_for_settles_a_doubt_too(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1", receipt=False, uncertain="resend")
+    (submit,) = house.take()
+    house.down(doubt=[tag_of(submit)])
+    house.receive("unknown-id")
+    house.pass_time(61)
+    assert [event["event"] for event in house.events()] == ["uncertain", "sent"]
+
+
+def test_stated_conversion_comes_before_an_identical_id(open_house: Open) -> None:
+    house = open_house(profile=CarrierProfile(message_id="hex_to_dec"))
+    house.up()
+    house.submit("ten", "sixteen")
+    house.answer(house.take(), ids=["a", "10"])
+    house.receive("10")
+    assert house.told()[-1] == ("ten", "delivered")
+
+
+def test_stray_receipt_is_not_claimed_by_a_response_of_another_base(open_house: Open) -> None:
+    house = open_house(profile=CarrierProfile(message_id="hex_to_dec"))
+    house.receive("1234567", source="4917099999999")
+    house.up()
+    house.submit("r1")
+    house.answer(house.take(), ids=["1234567"])
+    assert house.told() == [("r1", "sent")]
+
+
+def test_validity_period_is_what_is_left_when_it_is_written(open_house: Open) -> None:
+    house = open_house()
+    house.submit("r1", valid_for=60)
+    house.pass_time(40)
+    house.up()
+    (submit,) = house.take()
+    assert submit.pdu.validity_period == "000000000020000R"
+
+
+def test_rerouting_after_a_reload_goes_on_by_itself(open_house: Open) -> None:
+    house = open_house()
+    house.submit(*[f"r{number}" for number in range(500)], to="8613800138000")
+    house.close()
+    house = open_house(routes=[Route("86", "alpha", "0.05")])
+    assert house.dispatch.next_at()[1] == house.now
+    house.commit([])
+    house.commit([])
+    house.commit([])
+    assert house.dispatch.next_at()[1] is None
+
+
+def test_aged_unmatched_receipts_are_forgotten_in_memory_too(open_house: Open) -> None:
+    house = open_house(periods=RetentionPeriods(unmatched=10))
+    house.receive("nobody")
+    house.pass_time(20)
+    house.pass_time(2)
+    assert house.store.statistics().unmatched == 0
+
+
+def test_settled_message_is_not_written_again_when_its_deadline_comes(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1", valid_for=5)
+    house.answer(house.take(), ids=["m1"])
+    house.receive("m1")
+    house.pass_time(6)
+    assert house.told() == [("r1", "sent"), ("r1", "delivered")]
+
+
+def test_inbound_ids_do_not_repeat_when_the_clock_was_set_back(open_house: Open) -> None:
+    house = open_house(inbound_apps=("shop",))
+    arrived = InboundArrived("alpha", "491701234567", "1", "hi", b"hi", 0, 0, house.now)
+    house.commit([arrived])
+    house.close()
+    house = open_house(inbound_apps=("shop",), now=house.now - 60_000)
+    house.commit([arrived])
+    first, second = house.events()
+    assert first["id"] != second["id"]
+
+
+def test_promised_resend_that_was_given_back_carries_no_flag(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1", valid_for=60)
+    (submit,) = house.take()
+    house.down(doubt=[tag_of(submit)])
+    house.up()
+    house.down()
+    house.pass_time(61)
+    assert "maybe_duplicate" not in house.events()[-1]
+
+
+def test_sleeping_carrier_that_cannot_be_woken_is_unhealthy(open_house: Open) -> None:
+    house = open_house()
+    house.up("beta")
+    house.dispatch.bind_asleep(house.slot("alpha"), lambda: house.woken.append("alpha"))
+    house.submit("r1")
+    assert house.woken == ["alpha"]
+    house.dispatch.bind_down(house.slot("alpha"))
+    house.commit([])
+    assert len(house.take("beta")) == 1
