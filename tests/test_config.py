@@ -145,14 +145,14 @@ def test_durations_sizes_and_paths_are_read(tmp_path: Path) -> None:
         write_config(
             tmp_path,
             '[daemon]\nsocket = "/run/smppd.sock"\nstate = "../lib"\nmap_size = "512 MiB"\n'
-            '[retention]\nevents = "90s"\nmessages = "5m"\nrefs = "2h"\nunmatched = "1w"\n',
+            '[retention]\nevents = "90s"\nmessages = "2h"\nrefs = "5m"\nunmatched = "1w"\n',
         )
     )
 
     assert config.daemon.socket == Path("/run/smppd.sock")
     assert config.daemon.state == tmp_path.parent / "lib"
     assert config.daemon.map_size == 512 * 1024**2
-    assert config.retention == RetentionConfig(90, 300, 7_200, 604_800)
+    assert config.retention == RetentionConfig(90, 7_200, 300, 604_800)
 
 
 def test_users_and_groups_become_numbers(tmp_path: Path) -> None:
