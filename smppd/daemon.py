@@ -8,6 +8,7 @@ StoreError ends it too: the next start recovers, and is the same start.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -39,6 +40,9 @@ from smppd.traffic.commit import Committer, CommitterStatistics
 from smppd.traffic.dispatch import Dispatch, recover
 from smppd.traffic.roster import CarrierState
 from smppd.traffic.settle import LinkProfile
+
+GARBAGE_THRESHOLD: Final = 20_000
+"""Containers allocated between passes over the youngest: some hundred messages' worth."""
 
 UNBIND_SECONDS_MAX: Final = 5.0
 """For unbind and its response at the end of a drain, within systemd's patience."""
@@ -162,6 +166,7 @@ class Daemon:
             read_clock=read_wall_clock,
         )
         self._keepers = self._make_keepers(committer)
+        collect_garbage_rarely()
         log.info("starting", version=__version__, doubtful=doubtful)
         with (
             listening(self._config.daemon.socket) as listener,
@@ -280,6 +285,17 @@ class Daemon:
         if self._has_inbound:
             return []
         return ["no app has inbound = true: messages from phones are stored and told to nobody"]
+
+
+def collect_garbage_rarely() -> None:
+    """Spares the hot loop most of the collector's passes.
+
+    Records hold no cycles and are freed by their counts. At the default of 700 allocations the
+    collector looks through every live message's lists again and again: a seventh of all CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
 
 
 def _first_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -151,6 +151,7 @@ class Store:
         self._retention = Retention(tables, periods or RetentionPeriods())
         self._live: dict[int, Message] = {}
         self._dirty: dict[int, Message] = {}
+        self._unwritten_rows: dict[int, Message] = {}
         self._open: dict[bytes, dict[bytes, None]] = {}
         self._open_changed: set[bytes] = set()
         self._last_id = 0
@@ -233,11 +234,9 @@ class Store:
     def enqueue(self, message: Message, group: bytes) -> None:
         """Gives a waiting message its row in ``group``, by its acceptance or its next retry."""
         self.dequeue(message)
-        lane = LANES[message.message_class]
         message.queue_due = message.retry_at or message.accepted_at
-        key = keys.queue_key(group, lane, message.app, message.queue_due, message.id)
-        self._queue.insert(key, b"")
         message.queue_group = group
+        self._unwritten_rows[message.id] = message
         self._dirty[message.id] = message
         self._queued += 1
 
@@ -298,6 +297,7 @@ class Store:
         """The first ``(due, message id)`` below ``prefix`` and after a row, as this commit
         leaves them."""
         start = keys.queue_row(prefix, after) if after > (0, 0) else prefix
+        self._write_queue_rows()
         pending = self._queue.pending
         rows = [key for key, value in pending.items() if value is not None]
         rows = [key for key in rows if key.startswith(prefix) and key > start]
@@ -576,18 +576,23 @@ class Store:
                 self._events.append(message.app, line)
         if life.is_waiting(message):
             self.released.append(message)
-        else:
+        elif message.queue_group:
             self.dequeue(message)
 
     def dequeue(self, message: Message) -> None:
         """Takes the message's row away, if it has one."""
         if not message.queue_group:
             return
-        lane = LANES[message.message_class]
-        key = keys.queue_key(message.queue_group, lane, message.app, message.queue_due, message.id)
-        self._queue.remove(key)
+        if self._unwritten_rows.pop(message.id, None) is None:
+            self._queue.remove(_queue_key(message))
         message.queue_group = b""
         self._queued -= 1
+
+    def _write_queue_rows(self) -> None:
+        """A message that leaves in the commit that accepts it never touches the queue's table."""
+        for message in self._unwritten_rows.values():
+            self._queue.insert(_queue_key(message), b"")
+        self._unwritten_rows.clear()
 
     def _close_grant(self, slot: bytes, tag: bytes) -> None:
         granted = self._open.get(slot)
@@ -690,6 +695,7 @@ class Store:
 
     def _flush(self, last_id: int) -> list[str]:
         """Writes what the batch did; ``last_id`` is the last one drawn before it."""
+        self._write_queue_rows()
         apps = self._events.flush(self._now)
         messages = self._messages
         for message_id, message in self._dirty.items():
@@ -716,6 +722,11 @@ class Store:
         self._open_changed.clear()
         while len(live) > LIVE_MAX:
             del live[next(iter(live))]
+
+
+def _queue_key(message: Message) -> bytes:
+    lane = LANES[message.message_class]
+    return keys.queue_key(message.queue_group, lane, message.app, message.queue_due, message.id)
 
 
 def slot_key(carrier: str, bind: int) -> bytes:
