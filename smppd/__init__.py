@@ -69,8 +69,10 @@ Rooms, file by file (``policy`` and ``systemd`` are drawn, and not built yet):
     ``constants``  spec names, their numbers              ``pdu``         our codec of the hot four
     ``rare``       the other PDUs, checked                ``framing``     bytes to PDUs
     ``window``     what is unanswered, oldest first       ``throughput``  pacing
-    ``signals``    what a session reports                 ``session``     the state machine
-    ``receipt``    a receipt from TLVs or text            ``message_id``  ids as receipts spell them
+    ``signals``    what a session reports                 ``session``     the traffic of one bind
+    ``bind``       its states, from bind to unbind        ``timers``      their deadlines
+    ``receipt``    a receipt from TLVs or text            ``receipt_text`` the keys of any text
+    ``message_id`` ids as receipts spell them
 ``text/``    characters to user data: ``gsm7``, ``ucs2``, ``segment``
 ``routing/`` who takes it, at what cost: ``msisdn``, ``sender``, ``table``
 ``store/``   LMDB, synchronous
@@ -84,11 +86,13 @@ Rooms, file by file (``policy`` and ``systemd`` are drawn, and not built yet):
 ``traffic/`` binds and commits
     ``commit``     one ordered group commit for all       ``settle``      signals to changes (pure)
     ``queue``      a bounded view of what waits (pure)    ``dispatch``    who is granted what
+    ``roster``     carriers, binds, and their groups      ``compose``     a segment's submit_sm
     ``link``       one stream: a reader and a writer      ``carrier``     keeps binds up
 ``api/``     the face for apps
     ``protocol``   lines to requests, answers to lines    ``fields``      the submit object
     ``intake``     judges submits (pure)                  ``peers``       who is asking
-    ``server``     connections                            ``outbox``      events to subscribers
+    ``conversation`` what a peer may say (pure)           ``connection``  one reader, one writer
+    ``server``     the listener                           ``outbox``      events to subscribers
 ``simulator/`` an SMSC that does what a test needs
     ``behaviour``  what a carrier does                    ``carrier``     answers and delivers
     ``decisions``  what becomes of each submit            ``deliveries``  receipts, and from phones

@@ -1,10 +1,12 @@
 """A store and its dispatch on real files, without links: what a test says is what happens.
 
-``now`` is Unix milliseconds and moves only when told; the monotonic clock is ``now / 1000``.
+``now`` is Unix milliseconds and moves only when told; the monotonic clock is ``now / 1000``,
+unless a ``clock`` is given.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -60,6 +62,7 @@ class House:
         periods: RetentionPeriods | None = None,
         map_size: int = 1 << 30,
         now: int = START,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.now = now
         self.directory = directory
@@ -77,7 +80,7 @@ class House:
             backlog_max=backlog_max,
             periods=periods,
         )
-        self.dispatch = Dispatch(self.table, self.states, lambda: self.now / 1000)
+        self.dispatch = Dispatch(self.table, self.states, clock or (lambda: self.now / 1000))
         self.doubtful = recover(self.store, self.dispatch, self.now)
         self.woken: list[str] = []
 

@@ -41,9 +41,12 @@ PURE = (
     "config",
     "store",
     "api.protocol",
+    "api.fields",
+    "api.conversation",
     "api.intake",
     "traffic.settle",
     "traffic.queue",
+    "traffic.compose",
 )
 
 # What a pure room must not name: the event loop, a clock, chance, the environment, a log.

@@ -47,7 +47,7 @@ class Office:
 @asynccontextmanager
 async def open_office(directory: Path, **settings: float) -> AsyncIterator[Office]:
     """Its committer runs until the body ends."""
-    house = House(directory / "state", **settings)  # type: ignore[arg-type]
+    house = House(directory / "state", clock=trio.current_time, **settings)  # type: ignore[arg-type]
     office = Office(house)
     try:
         async with trio.open_nursery() as nursery:
@@ -149,7 +149,6 @@ async def test_pace_is_kept_though_nothing_happens(
 ) -> None:
     async with open_office(tmp_path, throughput=10.0, window=100) as office:
         house = office.house
-        house.dispatch._clock = trio.current_time
         times: list[float] = []
         done = trio.Event()
 
