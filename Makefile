@@ -30,8 +30,8 @@ types: $(VENV)/.dev
 check: style types test
 
 bench: $(VENV)/.runtime
-	$(BIN)/python bench/micro.py
-	$(BIN)/python bench/throughput.py $(ARGS)
+	$(BIN)/python -m bench.micro
+	$(BIN)/python -m bench.throughput $(ARGS)
 
 # Built in a venv of its own, so that pip-tools is no part of what it locks.
 lock:
