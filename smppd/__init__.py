@@ -78,6 +78,8 @@ Rooms, file by file (``policy`` and ``systemd`` are drawn, and not built yet):
 ``store/``   LMDB, synchronous
     ``changes``    what can happen                        ``records``     what is kept
     ``store``      decides a list of changes, writes      ``life``        a message, step by step
+    ``messages``   the one copy in memory, and its row    ``waiting``     the queue's rows
+    ``grants``     what may be on a wire
     ``matching``   whose receipt this is                  ``keys``        how things are found
     ``events``     an event's line                        ``eventlog``    each app's lines in order
     ``index``      random keys: recent ones in memory     ``deadlines``   what is due when

@@ -88,12 +88,15 @@ class Table:
     def flush(self) -> None:
         """Hands what is pending to LMDB, in key order; ``settled`` forgets it."""
         transaction = self._environment.transaction
-        for key in sorted(self.pending):
-            value = self.pending[key]
-            if value is None:
-                transaction.delete(key, db=self._db)
-            else:
-                transaction.put(key, value, db=self._db)
+        pending = self.pending
+        ordered = sorted(pending)
+        puts = [(key, value) for key in ordered if (value := pending[key]) is not None]
+        with transaction.cursor(db=self._db) as cursor:
+            cursor.putmulti(puts)
+        if len(puts) < len(ordered):
+            for key in ordered:
+                if pending[key] is None:
+                    transaction.delete(key, db=self._db)
 
     def settled(self) -> None:
         """The transaction has committed."""

@@ -93,7 +93,7 @@ class SpilledIndex:
             self._spill_chunk(table, journal, chunk)
         elif len(self._young) >= self._spill_at:
             self._old, self._young = self._young, {}
-            self._spilling = sorted(self._old.items(), reverse=True)
+            self._spilling = [(key, self._old[key]) for key in sorted(self._old, reverse=True)]
             self._old_until = self._next_row
 
     def _spill_chunk(self, table: Table, journal: Table, chunk: int) -> None:

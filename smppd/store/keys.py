@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+from functools import lru_cache
 from typing import Final
 
 _U64: Final = struct.Struct(">Q")
@@ -70,6 +71,7 @@ def events_key(app: str, last_seq: int) -> bytes:
     return app.encode() + b"\0" + _U64.pack(last_seq)
 
 
+@lru_cache(maxsize=4096)
 def queue_prefix(group: bytes, lane: int, app: str) -> bytes:
     """``queue``: one lane of one app in one group; groups are NUL-free or of fixed length 9."""
     return bytes((len(group),)) + group + bytes((lane,)) + app.encode() + b"\0"

@@ -88,7 +88,10 @@ def is_waiting(message: Message) -> bool:
     """Whether a segment still wants a grant, and may have one."""
     if message.state != QUEUED:
         return False
-    states = [part.state for part in message.parts]
+    parts = message.parts
+    if len(parts) == 1:
+        return parts[0].state == WAITING
+    states = [part.state for part in parts]
     return WAITING in states and REFUSED not in states
 
 
@@ -184,6 +187,8 @@ def _settle_by_receipt(message: Message) -> list[Fact]:
 def judge(message: Message) -> list[Fact]:
     """What the receipts so far say about the whole message; nothing before it is sent."""
     if message.state in _CLOSED:
+        return []
+    if message.state == SENT and message.parts[-1].receipt_state == -1 and len(message.parts) == 1:
         return []
     if message.state == QUEUED and any(part.state != TAKEN for part in message.parts):
         return []

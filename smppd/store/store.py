@@ -5,19 +5,13 @@ this batch leaves them. *Grant*: whoever grants (``traffic/dispatch.py``) sees w
 accepted and released, binds messages to carriers, and its grants go into the same write. Then one
 transaction, one fsync. A crash before it leaves nothing of the batch, a crash after it all.
 
-Numbered invariants:
-
-1. A message has a row in ``queue`` exactly while a segment of it is WAITING (``life.is_waiting``).
-2. An open grant is in ``grants``, in ``_open``, and its segment is GRANTED; never one without
-   the others.
-3. ``_live`` holds the one copy of a message in memory; it leaves only between commits.
-
 Only the ``Committer`` calls ``commit``. No clock, no I/O but LMDB's, no logging.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -46,12 +40,12 @@ from smppd.store.deadlines import Deadlines
 from smppd.store.environment import DiskError, Environment
 from smppd.store.eventlog import EventBatch, EventBounds, EventLog
 from smppd.store.events import encode_event, encode_inbound
+from smppd.store.grants import Grants
 from smppd.store.index import SpilledIndex
 from smppd.store.matching import Matching, is_same_address
+from smppd.store.messages import Messages
 from smppd.store.records import (
-    DONE,
     GRANTED,
-    LANES,
     QUEUED,
     SCHEMA_VERSION,
     SENT,
@@ -60,15 +54,12 @@ from smppd.store.records import (
     Inbound,
     Message,
     Segment,
-    decode_message,
     encode_record,
 )
 from smppd.store.references import References
 from smppd.store.retention import Retention, RetentionPeriods
 from smppd.store.view import MessageView, view_message
-
-LIVE_MAX: Final = 50_000
-"""Messages kept decoded, at about 1 KB each; older ones are read back when their receipt comes."""
+from smppd.store.waiting import Waiting
 
 DUE_MAX: Final = 500
 """Deadlines looked at in one commit: a few milliseconds even when every one is a disk read."""
@@ -135,9 +126,9 @@ class Store:
         self._inbound_apps = inbound_apps
         self._backlog_max = backlog_max
         tables = self._env.tables
-        self._messages = tables["messages"]
-        self._queue = tables["queue"]
-        self._grants = tables["grants"]
+        self._messages = Messages(tables["messages"])
+        self._waiting = Waiting(tables["queue"])
+        self._grants = Grants(tables["grants"])
         self._meta = tables["meta"]
         self._inbound = tables["inbound"]
         self._deadlines = Deadlines(tables["deadlines"])
@@ -149,14 +140,8 @@ class Store:
             tables["unmatched"], tables["doubts"], tables["smsc_ids"], self._smsc_ids
         )
         self._retention = Retention(tables, periods or RetentionPeriods())
-        self._live: dict[int, Message] = {}
-        self._dirty: dict[int, Message] = {}
-        self._unwritten_rows: dict[int, Message] = {}
-        self._open: dict[bytes, dict[bytes, None]] = {}
-        self._open_changed: set[bytes] = set()
         self._last_id = 0
         self._now = 0
-        self._queued = 0
         self._counts = dict.fromkeys(
             ("accepted", "duplicates", "matched", "unmatched", "late", "inbound", "commits"), 0
         )
@@ -198,7 +183,7 @@ class Store:
             self._env.close()
             raise
         self._counts["commits"] += 1
-        self._forget_settled()
+        self._messages.settled()
         return Committed(results, apps)
 
     def next_deadline(self) -> int | None:
@@ -210,35 +195,31 @@ class Store:
 
     def message(self, message_id: int) -> Message | None:
         """The message, or None. Inside a commit only, and not to be kept beyond it."""
-        message = self._live.get(message_id)
-        if message is not None:
-            return message
-        value = self._messages.get(keys.pack_u64(message_id))
-        if value is None:
-            return None
-        message = self._live[message_id] = decode_message(value)
-        return message
-
-    def message_of(self, tag: bytes) -> tuple[Message, int] | None:
-        """The live message and segment a granted tag names; outside a commit too."""
-        message_id, index = keys.unpack_tag(tag)
-        message = self._live.get(message_id)
-        if message is None:
-            self._env.begin(write=False)
-            try:
-                message = self.message(message_id)
-            finally:
-                self._env.abort()
-        return None if message is None else (message, index)
+        return self._messages.get(message_id)
 
     def enqueue(self, message: Message, group: bytes) -> None:
         """Gives a waiting message its row in ``group``, by its acceptance or its next retry."""
-        self.dequeue(message)
-        message.queue_due = message.retry_at or message.accepted_at
-        message.queue_group = group
-        self._unwritten_rows[message.id] = message
-        self._dirty[message.id] = message
-        self._queued += 1
+        self._waiting.add(message, group)
+        self._messages.touch(message)
+
+    def dequeue(self, message: Message) -> None:
+        """Takes the message's row away, if it has one."""
+        self._waiting.remove(message)
+        self._messages.touch(message)
+
+    def queue_addresses(self) -> list[keys.QueueAddress]:
+        """Every lane of every app in every group that has a waiting message on disk."""
+        return self._waiting.addresses()
+
+    def queue_rows(
+        self, prefix: bytes, after: tuple[int, int], rows_max: int
+    ) -> list[tuple[int, int]]:
+        """The first ``(due, message id)`` below ``prefix`` and after a row."""
+        return self._waiting.rows(prefix, after, rows_max)
+
+    def open_grants(self, carrier: str, bind: int) -> int:
+        """Segments granted to a bind and not answered yet, taken by its link or not."""
+        return self._grants.count(carrier, bind)
 
     def grant(
         self, message: Message, indexes: list[int], carrier: str, bind: int, cost: str
@@ -251,20 +232,16 @@ class Store:
         message.bind = bind
         if message.reference < 0 and len(message.parts) > 1:
             message.reference = self._references.next(message.to, self._now)
-        slot = slot_key(carrier, bind)
-        granted = self._open.setdefault(slot, {})
         tags = []
         for index in indexes:
             part = message.parts[index]
             part.state = GRANTED
             message.flagged = message.flagged or part.doubted
-            tag = keys.pack_tag(message.id, index)
-            granted[tag] = None
-            tags.append(tag)
-        self._open_changed.add(slot)
-        self._dirty[message.id] = message
+            tags.append(keys.pack_tag(message.id, index))
+        self._grants.open(carrier, bind, tags)
+        self._messages.touch(message)
         if not life.is_waiting(message):
-            self.dequeue(message)
+            self._waiting.remove(message)
             message.retry_at = 0
         return tags
 
@@ -278,63 +255,34 @@ class Store:
         """Ends a waiting message that no carrier is left for."""
         self._tell(message, life.fail(message, code), self._now)
 
-    def open_grants(self, carrier: str, bind: int) -> int:
-        """Segments granted to a bind and not answered yet, taken by its link or not."""
-        return len(self._open.get(slot_key(carrier, bind), ()))
-
-    def queue_addresses(self) -> list[keys.QueueAddress]:
-        """Every lane of every app in every group that has a waiting message on disk."""
-        addresses = []
-        start = b""
-        while (key := next(iter(self._queue.keys_from(start)), None)) is not None:
-            addresses.append(keys.QueueAddress(key))
-            start = addresses[-1].prefix + b"\xff" * 17
-        return addresses
-
-    def queue_rows(
-        self, prefix: bytes, after: tuple[int, int], rows_max: int
-    ) -> list[tuple[int, int]]:
-        """The first ``(due, message id)`` below ``prefix`` and after a row, as this commit
-        leaves them."""
-        start = keys.queue_row(prefix, after) if after > (0, 0) else prefix
-        self._write_queue_rows()
-        pending = self._queue.pending
-        rows = [key for key, value in pending.items() if value is not None]
-        rows = [key for key in rows if key.startswith(prefix) and key > start]
-        found = 0
-        for key in self._queue.keys_from(start):
-            if not key.startswith(prefix) or found == rows_max:
-                break
-            if key not in pending and key != start:
-                rows.append(key)
-                found += 1
-        return [keys.read_queue_tail(key) for key in sorted(rows)[:rows_max]]
-
     # -- reading, outside a commit ---
+
+    def message_of(self, tag: bytes) -> tuple[Message, int] | None:
+        """The message and segment a granted tag names."""
+        message_id, index = keys.unpack_tag(tag)
+        message = self._messages.get_live(message_id)
+        if message is None:
+            with self._reading():
+                message = self._messages.get(message_id)
+        return None if message is None else (message, index)
 
     def query(
         self, app: str, *, message_id: str | None = None, ref: str | None = None
     ) -> MessageView | None:
         """The whole life of one of the app's messages; None where it has none such."""
-        self._env.begin(write=False)
-        try:
+        with self._reading():
             number = self._find(app, message_id, ref)
-            message = None if number is None else self._peek(number)
+            message = None if number is None else self._messages.peek(number)
             if message is None or message.app != app:
                 return None
             return view_message(message, self._currency)
-        finally:
-            self._env.abort()
 
     def events_after(self, app: str, after: int, bytes_max: int) -> EventBatch | None:
         """The app's kept events after ``after``, about ``bytes_max`` of them; None: no more."""
         if self._events.bounds(app).latest <= after:
             return None
-        self._env.begin(write=False)
-        try:
+        with self._reading():
             return self._events.read(app, after, bytes_max)
-        finally:
-            self._env.abort()
 
     def event_bounds(self, app: str) -> EventBounds:
         """What of the app's log is kept."""
@@ -342,12 +290,7 @@ class Store:
 
     def open_tags(self, at: int) -> list[Doubted]:
         """Every open grant, as the doubt it is after a crash; for the first commit of a start."""
-        doubts = []
-        for slot, tags in self._open.items():
-            carrier, bind = read_slot_key(slot)
-            if tags:
-                doubts.append(Doubted(carrier, bind, list(tags), at))
-        return doubts
+        return self._grants.as_doubts(at)
 
     def statistics(self) -> StoreStatistics:
         """Counts since start."""
@@ -355,8 +298,8 @@ class Store:
         return StoreStatistics(
             accepted=counts["accepted"],
             duplicates=counts["duplicates"],
-            queued=self._queued,
-            live=len(self._live),
+            queued=len(self._waiting),
+            live=len(self._messages),
             unmatched=self._matching.unmatched_count(),
             receipts_matched=counts["matched"],
             receipts_unmatched=counts["unmatched"],
@@ -369,6 +312,18 @@ class Store:
         """Closes the environment; nothing is pending between commits."""
         self._env.close()
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """A read transaction, ended before anybody waits."""
+        try:
+            self._env.begin(write=False)
+            try:
+                yield
+            finally:
+                self._env.abort()
+        except DiskError as error:
+            raise StoreError(f"the store cannot be read: {error}") from error
+
     # -- the changes ---
 
     def _propose(self, change: Propose) -> Result:
@@ -380,8 +335,8 @@ class Store:
                 return self._answer_bound_ref(message, bound[8:] == change.digest)
         if isinstance(change.message, Rejection):
             return change.message
-        if self._queued >= self._backlog_max:
-            reason = f"{self._queued} messages are waiting already; send again later"
+        if len(self._waiting) >= self._backlog_max:
+            reason = f"{len(self._waiting)} messages are waiting already; send again later"
             return Rejection("backlog_full", reason, BACKLOG_RETRY_SECONDS)
         message = self._keep(change, change.message)
         self._refs.put(key, keys.pack_u64(message.id) + change.digest)
@@ -414,7 +369,7 @@ class Store:
             new.route_set,
             [Segment() for _ in range(new.segments)],
         )
-        self._live[message.id] = self._dirty[message.id] = message
+        self._messages.add(message)
         self._deadlines.add(new.expires_at, message.id)
         self.released.append(message)
         self._counts["accepted"] += 1
@@ -426,7 +381,7 @@ class Store:
 
     def _answered(self, change: Answered) -> None:
         message_id, index = keys.unpack_tag(change.tag)
-        self._close_grant(slot_key(change.carrier, change.bind), change.tag)
+        self._grants.close(change.carrier, change.bind, change.tag)
         message = self.message(message_id)
         if message is None:
             return
@@ -567,7 +522,7 @@ class Store:
 
     def _tell(self, message: Message, facts: list[life.Fact], at: int) -> None:
         """Records a step of ``message``: its events, its place in the queue."""
-        self._dirty[message.id] = message
+        self._messages.touch(message)
         for fact in facts:
             message.last_event_at = at
             if message.app not in self._eventless:
@@ -577,37 +532,15 @@ class Store:
         if life.is_waiting(message):
             self.released.append(message)
         elif message.queue_group:
-            self.dequeue(message)
-
-    def dequeue(self, message: Message) -> None:
-        """Takes the message's row away, if it has one."""
-        if not message.queue_group:
-            return
-        if self._unwritten_rows.pop(message.id, None) is None:
-            self._queue.remove(_queue_key(message))
-        message.queue_group = b""
-        self._queued -= 1
-
-    def _write_queue_rows(self) -> None:
-        """A message that leaves in the commit that accepts it never touches the queue's table."""
-        for message in self._unwritten_rows.values():
-            self._queue.insert(_queue_key(message), b"")
-        self._unwritten_rows.clear()
-
-    def _close_grant(self, slot: bytes, tag: bytes) -> None:
-        granted = self._open.get(slot)
-        if granted is not None and tag in granted:
-            del granted[tag]
-            self._open_changed.add(slot)
+            self._waiting.remove(message)
 
     def _end_grants(
         self, carrier: str, bind: int, tags: list[bytes]
     ) -> list[tuple[Message, list[int]]]:
         """Closes the grants and groups them by message, in their order."""
-        slot = slot_key(carrier, bind)
         grouped: dict[int, list[int]] = {}
         for tag in tags:
-            self._close_grant(slot, tag)
+            self._grants.close(carrier, bind, tag)
             message_id, index = keys.unpack_tag(tag)
             grouped.setdefault(message_id, []).append(index)
         found = ((self.message(number), indexes) for number, indexes in grouped.items())
@@ -627,14 +560,6 @@ class Store:
         bound = self._refs.get(keys.ref_key(app, ref or ""), self._env.tables["refs"].get)
         return None if bound is None else keys.read_u64(bound)
 
-    def _peek(self, message_id: int) -> Message | None:
-        """The message without keeping it in memory: a query must not push live ones out."""
-        message = self._live.get(message_id)
-        if message is not None:
-            return message
-        value = self._messages.get(keys.pack_u64(message_id))
-        return None if value is None else decode_message(value)
-
     # -- aging out ---
 
     def forget_message(self, message: Message) -> None:
@@ -648,8 +573,7 @@ class Store:
             if part.doubted:
                 self._matching.forget_doubt(message, keys.pack_tag(message.id, index))
         self.forget_ref(message)
-        self._messages.delete(keys.pack_u64(message.id))
-        self._live.pop(message.id, None)
+        self._messages.delete(message)
 
     def forget_ref(self, message: Message) -> None:
         key = keys.ref_key(message.app, message.ref)
@@ -675,10 +599,8 @@ class Store:
         self._retention.load()
         last_id = self._meta.get(_META_LAST_ID)
         self._last_id = 0 if last_id is None else keys.read_u64(last_id)
-        self._queued = self._queue.count()
-        for slot, packed in self._grants.rows_from(b""):
-            tags = (packed[start : start + 10] for start in range(0, len(packed), 10))
-            self._open[bytes(slot)] = dict.fromkeys(tags)
+        self._waiting.load()
+        self._grants.load()
         self._env.commit()
 
     def _check_schema(self) -> None:
@@ -695,14 +617,10 @@ class Store:
 
     def _flush(self, last_id: int) -> list[str]:
         """Writes what the batch did; ``last_id`` is the last one drawn before it."""
-        self._write_queue_rows()
         apps = self._events.flush(self._now)
-        messages = self._messages
-        for message_id, message in self._dirty.items():
-            if message_id in self._live:
-                messages.put(keys.pack_u64(message_id), encode_record(message))
-        for slot in self._open_changed:
-            self._grants.put(slot, b"".join(self._open[slot]))
+        self._waiting.flush()
+        self._messages.flush()
+        self._grants.flush()
         self._deadlines.flush(self._next_id)
         tables = self._env.tables
         self._refs.write(tables["refs"], tables["refs_journal"])
@@ -711,30 +629,3 @@ class Store:
             self._meta.put(_META_LAST_ID, keys.pack_u64(self._last_id))
         self._env.commit()
         return apps
-
-    def _forget_settled(self) -> None:
-        """Between commits, drops what is final from memory, and the oldest when there is much."""
-        live = self._live
-        for message_id, message in self._dirty.items():
-            if message.state >= DONE:
-                live.pop(message_id, None)
-        self._dirty.clear()
-        self._open_changed.clear()
-        while len(live) > LIVE_MAX:
-            del live[next(iter(live))]
-
-
-def _queue_key(message: Message) -> bytes:
-    lane = LANES[message.message_class]
-    return keys.queue_key(message.queue_group, lane, message.app, message.queue_due, message.id)
-
-
-def slot_key(carrier: str, bind: int) -> bytes:
-    """``grants``: one bind of one carrier."""
-    return f"{carrier}\0{bind}".encode()
-
-
-def read_slot_key(slot: bytes) -> tuple[str, int]:
-    """``(carrier, bind)`` of a ``grants`` row."""
-    carrier, _, bind = slot.decode().partition("\0")
-    return carrier, int(bind)

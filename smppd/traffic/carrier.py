@@ -7,7 +7,9 @@ are long, for hammering gets an address banned.
 
 from __future__ import annotations
 
+import os
 import random
+import socket
 from collections.abc import Callable
 from typing import Final
 
@@ -123,7 +125,8 @@ class BindKeeper:
             with trio.fail_after(endpoint.timers.session_init_timer):
                 stream = await trio.open_tcp_stream(endpoint.host, endpoint.port)
         except (OSError, trio.TooSlowError) as error:
-            self._dispatch.bind_down(self._slot)
+            self._dispatch.bind_down(self._slot)  # it may have been asleep, and healthy
+            self._committer.wake()
             return LinkEnd(f"cannot connect: {_describe(error)}", was_bound=False)
         if self._draining:
             await trio.aclose_forcefully(stream)
@@ -187,12 +190,14 @@ class BindKeeper:
         self.status.reason = reason
 
 
-def _describe(error: BaseException) -> str:
-    """The system's own words; Trio says "all attempts failed" and keeps them as the cause."""
+def _describe(error: OSError | trio.TooSlowError) -> str:
+    """The system's own words, which Trio wraps twice when a connection is not made."""
     if isinstance(error, trio.TooSlowError):
         return "no answer within session_init_timer"
     cause = error.__cause__
     if isinstance(cause, BaseExceptionGroup):
         cause = cause.exceptions[0]
     reason = cause if isinstance(cause, OSError) else error
-    return getattr(reason, "strerror", None) or str(reason)
+    if reason.errno and not isinstance(reason, socket.gaierror):
+        return os.strerror(reason.errno)
+    return reason.strerror or str(reason)
