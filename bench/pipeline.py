@@ -27,6 +27,7 @@ from smppd.smpp.session import BindTransceiver, Deliver, Session, SubmitAnswer, 
 from smppd.smpp.signals import BindReceived, Signal, SubmitReceived
 from smppd.smpp.throughput import Throughput
 from smppd.store.changes import Change
+from smppd.store.ledger import LedgerRules
 from smppd.store.records import CarrierProfile, Message
 from smppd.store.store import Store
 from smppd.traffic.dispatch import Dispatch, recover
@@ -70,7 +71,7 @@ class Pipeline:
         self._slot = state.slots[0]
         self._dispatch = Dispatch(self._table, {CARRIER: state}, time.monotonic)
         self.store = Store(
-            directory, map_size=MAP_BYTES, carriers={CARRIER: CarrierProfile()}, currency="EUR"
+            directory, LedgerRules({CARRIER: CarrierProfile()}, "EUR"), map_size=MAP_BYTES
         )
         recover(self.store, self._dispatch, _wall())
         self._centre = SimulatedCarrier(CARRIER, "bench", "bench")

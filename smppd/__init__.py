@@ -77,7 +77,8 @@ Rooms, file by file (``policy`` and ``systemd`` are drawn, and not built yet):
 ``routing/`` who takes it, at what cost: ``msisdn``, ``sender``, ``table``
 ``store/``   LMDB, synchronous
     ``changes``    what can happen                        ``records``     what is kept
-    ``store``      decides a list of changes, writes      ``life``        a message, step by step
+    ``store``      one transaction a batch                ``ledger``      what each change does
+    ``life``       a message, step by step
     ``messages``   the one copy in memory, and its row    ``waiting``     the queue's rows
     ``grants``     what may be on a wire
     ``matching``   whose receipt this is                  ``keys``        how things are found

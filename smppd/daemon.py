@@ -32,6 +32,7 @@ from smppd.routing.table import RoutingTable
 from smppd.smpp.rare import BindTransceiver
 from smppd.smpp.throughput import Throughput
 from smppd.smpp.timers import Timers
+from smppd.store.ledger import LedgerRules
 from smppd.store.records import CarrierProfile
 from smppd.store.retention import RetentionPeriods
 from smppd.store.store import Store, StoreStatistics
@@ -125,9 +126,7 @@ class Daemon:
             )
             for name, carrier in config.carriers.items()
         }
-        self._store = Store(
-            config.daemon.state,
-            map_size=config.daemon.map_size,
+        rules = LedgerRules(
             carriers={name: _profile(carrier) for name, carrier in config.carriers.items()},
             currency=config.routing.currency,
             eventless_apps=frozenset(name for name, app in apps.items() if not app.events),
@@ -140,6 +139,7 @@ class Daemon:
                 config.retention.unmatched,
             ),
         )
+        self._store = Store(config.daemon.state, rules, map_size=config.daemon.map_size)
         self._dispatch = Dispatch(table, self._carriers, trio.current_time)
         self._outbox = Outbox()
         self._committer: Committer | None = None

@@ -30,6 +30,7 @@ from smppd.store.changes import (
     UncertainPolicy,
     Verdict,
 )
+from smppd.store.ledger import LedgerRules
 from smppd.store.records import CarrierProfile
 from smppd.store.retention import RetentionPeriods
 from smppd.store.store import Store
@@ -73,12 +74,14 @@ class House:
         }
         self.store = Store(
             directory,
+            LedgerRules(
+                carriers={name: profile or CarrierProfile() for name in carriers},
+                currency="USD",
+                inbound_apps=inbound_apps,
+                backlog_max=backlog_max,
+                periods=periods or RetentionPeriods(),
+            ),
             map_size=map_size,
-            carriers={name: profile or CarrierProfile() for name in carriers},
-            currency="USD",
-            inbound_apps=inbound_apps,
-            backlog_max=backlog_max,
-            periods=periods,
         )
         self.dispatch = Dispatch(self.table, self.states, clock or (lambda: self.now / 1000))
         self.doubtful = recover(self.store, self.dispatch, self.now)

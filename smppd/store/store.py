@@ -1,81 +1,39 @@
-"""The store: every change in order, one transaction, the truth about every message.
+"""The store: one transaction a batch, the truth about every message.
 
-``commit`` runs a batch in two steps. *Decide*: the changes, one by one, against the records as
-this batch leaves them. *Grant*: whoever grants (``traffic/dispatch.py``) sees what the batch
-accepted and released, binds messages to carriers, and its grants go into the same write. Then one
-transaction, one fsync. A crash before it leaves nothing of the batch, a crash after it all.
+``commit`` runs a batch in two steps. *Decide*: the ledger applies the changes, one by one. *Grant*:
+whoever grants (``traffic/dispatch.py``) sees what the batch accepted and released, binds messages
+to carriers, and its grants go into the same write. Then one transaction, one fsync. A crash before
+it leaves nothing of the batch, a crash after it all.
 
 Only the ``Committer`` calls ``commit``. No clock, no I/O but LMDB's, no logging.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from smppd.errors import StoreError
-from smppd.store import keys, life
-from smppd.store.changes import (
-    Accepted,
-    Answered,
-    Change,
-    Doubted,
-    GivenBack,
-    InboundArrived,
-    NewMessage,
-    Propose,
-    ReceiptArrived,
-    RefConflict,
-    Rejection,
-    Result,
-    Take,
-    TakenResult,
-    Verdict,
-)
-from smppd.store.deadlines import Deadlines
+from smppd.store import keys
+from smppd.store.changes import Change, Doubted, Result
 from smppd.store.environment import DiskError, Environment
-from smppd.store.eventlog import EventBatch, EventBounds, EventLog
-from smppd.store.events import encode_event, encode_inbound
-from smppd.store.grants import Grants
-from smppd.store.index import SpilledIndex
-from smppd.store.matching import Matching, is_same_address
-from smppd.store.messages import Messages
-from smppd.store.records import (
-    GRANTED,
-    QUEUED,
-    SCHEMA_VERSION,
-    SENT,
-    TAKEN,
-    CarrierProfile,
-    Inbound,
-    Message,
-    Segment,
-    encode_record,
-)
-from smppd.store.references import References
-from smppd.store.retention import Retention, RetentionPeriods
+from smppd.store.eventlog import EventBatch, EventBounds
+from smppd.store.ledger import Ledger, LedgerRules
+from smppd.store.records import SCHEMA_VERSION, Message
 from smppd.store.view import MessageView, view_message
-from smppd.store.waiting import Waiting
-
-DUE_MAX: Final = 500
-"""Deadlines looked at in one commit: a few milliseconds even when every one is a disk read."""
-
-BACKLOG_RETRY_SECONDS: Final = 60
-"""What ``backlog_full`` advises: a backlog of ten million does not end sooner."""
 
 _META_SCHEMA: Final = b"schema"
-_META_LAST_ID: Final = b"last_id"
 
 
 class Granter(Protocol):
     """Who decides which waiting messages may go on the wire now."""
 
-    def grant(self, store: Store, now_ms: int) -> None:
-        """Takes ``store.released`` over and grants what the windows and paces allow."""
+    def grant(self, ledger: Ledger, now_ms: int) -> None:
+        """Takes ``ledger.released`` over and grants what the windows and paces allow."""
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -101,169 +59,67 @@ class StoreStatistics(msgspec.Struct, frozen=True):
 
 
 class Store:
-    """The messages, their events and their indexes, in one LMDB environment.
+    """The messages, their events and their indexes, in one LMDB environment in ``directory``.
 
-    ``carriers`` are those configured now. Raises StoreError when the directory is in use, was
-    written by a newer schema, or the disk does not do what it says.
+    Raises StoreError when the directory is in use, was written by a newer schema, or the disk
+    does not do what it says.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        map_size: int,
-        carriers: Mapping[str, CarrierProfile],
-        currency: str,
-        eventless_apps: frozenset[str] = frozenset(),
-        inbound_apps: tuple[str, ...] = (),
-        backlog_max: int = 10_000_000,
-        periods: RetentionPeriods | None = None,
-    ) -> None:
+    def __init__(self, directory: Path, rules: LedgerRules, *, map_size: int) -> None:
         self._env = Environment(directory, map_size)
-        self._carriers = carriers
-        self._currency = currency
-        self._eventless = eventless_apps
-        self._inbound_apps = inbound_apps
-        self._backlog_max = backlog_max
-        tables = self._env.tables
-        self._messages = Messages(tables["messages"])
-        self._waiting = Waiting(tables["queue"])
-        self._grants = Grants(tables["grants"])
-        self._meta = tables["meta"]
-        self._inbound = tables["inbound"]
-        self._deadlines = Deadlines(tables["deadlines"])
-        self._events = EventLog(tables["events"], tables["meta"])
-        self._refs = SpilledIndex()
-        self._smsc_ids = SpilledIndex()
-        self._references = References(tables["references"])
-        self._matching = Matching(
-            tables["unmatched"], tables["doubts"], tables["smsc_ids"], self._smsc_ids
-        )
-        self._retention = Retention(tables, periods or RetentionPeriods())
-        self._last_id = 0
-        self._now = 0
-        self._counts = dict.fromkeys(
-            ("accepted", "duplicates", "matched", "unmatched", "late", "inbound", "commits"), 0
-        )
-        self.released: list[Message] = []
-        self._apply: dict[type, Callable[[Any], Result]] = {
-            Propose: self._propose,
-            Take: self._take,
-            Answered: self._answered,
-            Doubted: self._doubted,
-            GivenBack: self._given_back,
-            ReceiptArrived: self._receipt_arrived,
-            InboundArrived: self._inbound_arrived,
-        }
-        try:
-            self._load()
-        except BaseException:
-            self._env.close()
-            raise
-
-    # -- committing ---
-
-    def commit(self, changes: list[Change], granter: Granter | None, now_ms: int) -> Committed:
-        """Decides ``changes`` in order, grants, and returns once all of it is on disk."""
-        self._now = now_ms
-        last_id = self._last_id
+        self._ledger = Ledger(self._env.tables, rules)
+        self._currency = rules.currency
+        self._commits = 0
         try:
             self._env.begin(write=True)
-            apply = self._apply
-            results = [apply[type(change)](change) for change in changes]
-            self._look_at_due()
-            self._retention.sweep(now_ms, self._events, self)
-            if granter is not None:
-                granter.grant(self, now_ms)
-            apps = self._flush(last_id)
+            self._check_schema()
+            self._ledger.load()
+            self._env.commit()
         except DiskError as error:
             self._env.close()
             raise StoreError(f"the store cannot be read: {error}") from error
         except BaseException:
             self._env.close()
             raise
-        self._counts["commits"] += 1
-        self._messages.settled()
+
+    def commit(self, changes: list[Change], granter: Granter | None, now_ms: int) -> Committed:
+        """Decides ``changes`` in order, grants, and returns once all of it is on disk."""
+        ledger = self._ledger
+        try:
+            self._env.begin(write=True)
+            results = ledger.decide(changes, now_ms)
+            if granter is not None:
+                granter.grant(ledger, now_ms)
+            apps = ledger.flush()
+            self._env.commit()
+        except DiskError as error:
+            self._env.close()
+            raise StoreError(f"the store cannot be read: {error}") from error
+        except BaseException:
+            self._env.close()
+            raise
+        self._commits += 1
+        ledger.messages.settled()
         return Committed(results, apps)
 
     def next_deadline(self) -> int | None:
         """The wall time (ms) at which a commit is wanted though nothing happens, or None."""
-        deadline, sweep = self._deadlines.next_at(), self._retention.next_at()
+        deadline, sweep = self._ledger.deadlines.next_at(), self._ledger.retention.next_at()
         return sweep if deadline is None else min(deadline, sweep)
-
-    # -- what the granter asks and does, inside a commit ---
-
-    def message(self, message_id: int) -> Message | None:
-        """The message, or None. Inside a commit only, and not to be kept beyond it."""
-        return self._messages.get(message_id)
-
-    def enqueue(self, message: Message, group: bytes) -> None:
-        """Gives a waiting message its row in ``group``, by its acceptance or its next retry."""
-        self._waiting.add(message, group)
-        self._messages.touch(message)
-
-    def dequeue(self, message: Message) -> None:
-        """Takes the message's row away, if it has one."""
-        self._waiting.remove(message)
-        self._messages.touch(message)
-
-    def queue_addresses(self) -> list[keys.QueueAddress]:
-        """Every lane of every app in every group that has a waiting message on disk."""
-        return self._waiting.addresses()
-
-    def queue_rows(
-        self, prefix: bytes, after: tuple[int, int], rows_max: int
-    ) -> list[tuple[int, int]]:
-        """The first ``(due, message id)`` below ``prefix`` and after a row."""
-        return self._waiting.rows(prefix, after, rows_max)
 
     def open_grants(self, carrier: str, bind: int) -> int:
         """Segments granted to a bind and not answered yet, taken by its link or not."""
-        return self._grants.count(carrier, bind)
-
-    def grant(
-        self, message: Message, indexes: list[int], carrier: str, bind: int, cost: str
-    ) -> list[bytes]:
-        """Binds the message and opens a grant for each segment; their tags."""
-        if message.carrier != carrier:
-            message.carrier = carrier
-            message.cost = cost
-            message.receipts = self._receipts_asked(message, carrier)
-        message.bind = bind
-        if message.reference < 0 and len(message.parts) > 1:
-            message.reference = self._references.next(message.to, self._now)
-        tags = []
-        for index in indexes:
-            part = message.parts[index]
-            part.state = GRANTED
-            message.flagged = message.flagged or part.doubted
-            tags.append(keys.pack_tag(message.id, index))
-        self._grants.open(carrier, bind, tags)
-        self._messages.touch(message)
-        if not life.is_waiting(message):
-            self._waiting.remove(message)
-            message.retry_at = 0
-        return tags
-
-    def expire(self, message: Message) -> bool:
-        """Ends a waiting message whose time is over; False when it is not."""
-        facts = life.expire(message, self._now)
-        self._tell(message, facts, self._now)
-        return bool(facts)
-
-    def fail(self, message: Message, code: str) -> None:
-        """Ends a waiting message that no carrier is left for."""
-        self._tell(message, life.fail(message, code), self._now)
+        return self._ledger.grants.count(carrier, bind)
 
     # -- reading, outside a commit ---
 
     def message_of(self, tag: bytes) -> tuple[Message, int] | None:
         """The message and segment a granted tag names."""
         message_id, index = keys.unpack_tag(tag)
-        message = self._messages.get_live(message_id)
+        message = self._ledger.messages.get_live(message_id)
         if message is None:
             with self._reading():
-                message = self._messages.get(message_id)
+                message = self._ledger.messages.get(message_id)
         return None if message is None else (message, index)
 
     def query(
@@ -271,41 +127,42 @@ class Store:
     ) -> MessageView | None:
         """The whole life of one of the app's messages; None where it has none such."""
         with self._reading():
-            number = self._find(app, message_id, ref)
-            message = None if number is None else self._messages.peek(number)
+            number = self._ledger.find(app, message_id, ref)
+            message = None if number is None else self._ledger.messages.peek(number)
             if message is None or message.app != app:
                 return None
             return view_message(message, self._currency)
 
     def events_after(self, app: str, after: int, bytes_max: int) -> EventBatch | None:
         """The app's kept events after ``after``, about ``bytes_max`` of them; None: no more."""
-        if self._events.bounds(app).latest <= after:
+        if self._ledger.events.bounds(app).latest <= after:
             return None
         with self._reading():
-            return self._events.read(app, after, bytes_max)
+            return self._ledger.events.read(app, after, bytes_max)
 
     def event_bounds(self, app: str) -> EventBounds:
         """What of the app's log is kept."""
-        return self._events.bounds(app)
+        return self._ledger.events.bounds(app)
 
     def open_tags(self, at: int) -> list[Doubted]:
         """Every open grant, as the doubt it is after a crash; for the first commit of a start."""
-        return self._grants.as_doubts(at)
+        return self._ledger.grants.as_doubts(at)
 
     def statistics(self) -> StoreStatistics:
         """Counts since start."""
-        counts = self._counts
+        ledger = self._ledger
+        counts = ledger.counts
         return StoreStatistics(
             accepted=counts["accepted"],
             duplicates=counts["duplicates"],
-            queued=len(self._waiting),
-            live=len(self._messages),
-            unmatched=self._matching.unmatched_count(),
+            queued=len(ledger.waiting),
+            live=len(ledger.messages),
+            unmatched=ledger.matching.unmatched_count(),
             receipts_matched=counts["matched"],
             receipts_unmatched=counts["unmatched"],
             receipts_without_effect=counts["late"],
             inbound=counts["inbound"],
-            commits=counts["commits"],
+            commits=self._commits,
         )
 
     def close(self) -> None:
@@ -324,287 +181,8 @@ class Store:
         except DiskError as error:
             raise StoreError(f"the store cannot be read: {error}") from error
 
-    # -- the changes ---
-
-    def _propose(self, change: Propose) -> Result:
-        key = keys.ref_key(change.app, change.ref)
-        bound = self._refs.get(key, self._env.tables["refs"].get)
-        if bound is not None:
-            message = self.message(keys.read_u64(bound))
-            if message is not None and not self._retention.ref_is_free(message, self._now):
-                return self._answer_bound_ref(message, bound[8:] == change.digest)
-        if isinstance(change.message, Rejection):
-            return change.message
-        if len(self._waiting) >= self._backlog_max:
-            reason = f"{len(self._waiting)} messages are waiting already; send again later"
-            return Rejection("backlog_full", reason, BACKLOG_RETRY_SECONDS)
-        message = self._keep(change, change.message)
-        self._refs.put(key, keys.pack_u64(message.id) + change.digest)
-        return Accepted(keys.show_id(message.id), len(message.parts), message.encoding, False)
-
-    def _answer_bound_ref(self, message: Message, same_content: bool) -> Result:
-        if not same_content:
-            return RefConflict(keys.show_id(message.id))
-        self._counts["duplicates"] += 1
-        return Accepted(keys.show_id(message.id), len(message.parts), message.encoding, True)
-
-    def _keep(self, change: Propose, new: NewMessage) -> Message:
-        message = Message(
-            self._next_id(),
-            change.app,
-            change.ref,
-            new.to,
-            new.addr_ton,
-            new.addr_npi,
-            new.addr,
-            new.text,
-            new.message_class,
-            new.encoding,
-            new.receipt,
-            new.tag,
-            new.meta,
-            new.accepted_at,
-            new.expires_at,
-            new.uncertain,
-            new.route_set,
-            [Segment() for _ in range(new.segments)],
-        )
-        self._messages.add(message)
-        self._deadlines.add(new.expires_at, message.id)
-        self.released.append(message)
-        self._counts["accepted"] += 1
-        return message
-
-    def _take(self, change: Take) -> TakenResult:
-        ok = self._events.take(change.app, change.seq)
-        return TakenResult(ok, self._events.bounds(change.app).latest)
-
-    def _answered(self, change: Answered) -> None:
-        message_id, index = keys.unpack_tag(change.tag)
-        self._grants.close(change.carrier, change.bind, change.tag)
-        message = self.message(message_id)
-        if message is None:
-            return
-        was = message.state, message.first_taken_at
-        facts = life.answer(
-            message, index, change.verdict, change.command_status, change.smsc_id, change.at
-        )
-        part = message.parts[index]
-        if part.state == TAKEN and part.smsc_id:
-            self._smsc_ids.put(keys.smsc_key(change.carrier, part.smsc_id), change.tag)
-        if part.doubted:
-            self._matching.forget_doubt(message, change.tag)
-        self._wait_for_receipts(message, change.at, was)
-        self._tell(message, facts, change.at)
-        if change.verdict is Verdict.TAKEN and self._matching.has_unmatched():
-            self._claim_unmatched(message, index, change)
-
-    def _doubted(self, change: Doubted) -> None:
-        profile = self._carriers.get(change.carrier)
-        for message, indexes in self._end_grants(change.carrier, change.bind, change.tags):
-            policy = "stop" if profile is None else profile.uncertain or message.uncertain
-            facts = life.doubt(message, indexes, change.at, policy)
-            for index in indexes:
-                if message.parts[index].doubted:
-                    self._matching.remember_doubt(message, keys.pack_tag(message.id, index))
-            self._tell(message, facts, change.at)
-
-    def _given_back(self, change: GivenBack) -> None:
-        for message, indexes in self._end_grants(change.carrier, change.bind, change.tags):
-            facts = [fact for index in indexes for fact in life.give_back(message, index)]
-            self._tell(message, facts, change.at)
-
-    def _receipt_arrived(self, change: ReceiptArrived) -> None:
-        rule = self._carriers[change.carrier].message_id
-        tag = self._matching.find(change, rule, self._to_of)
-        if tag is None:
-            self._counts["unmatched"] += 1
-            key = self._matching.keep_unmatched(change, self._next_id)
-            self._deadlines.add(change.at + self._matching.PATIENCE_MILLISECONDS, key)
-            return
-        self._receive(change, tag, change.at)
-
-    def _inbound_arrived(self, change: InboundArrived) -> None:
-        if change.unmarked is not None:
-            rule = self._carriers[change.carrier].message_id
-            tag = self._matching.find(change.unmarked, rule, self._to_of)
-            if tag is not None and is_same_address(self._to_of(tag), change.source):
-                self._receive(change.unmarked, tag, change.at)
-                return
-        self._counts["inbound"] += 1
-        inbound = Inbound(
-            self._next_id(),
-            change.carrier,
-            change.source,
-            change.destination,
-            change.text,
-            change.data,
-            change.data_coding,
-            change.esm_class,
-            change.at,
-        )
-        self._inbound.put(keys.pack_u64(inbound.id), encode_record(inbound))
-        for app in self._inbound_apps:
-            if app not in self._eventless:
-                self._events.append(app, encode_inbound(inbound, self._events.next_seq(app)))
-
-    # -- receipts and deadlines ---
-
-    def _receive(self, change: ReceiptArrived, tag: bytes, at: int) -> None:
-        message_id, index = keys.unpack_tag(tag)
-        message = self.message(message_id)
-        if message is None:
-            return
-        before = message.parts[index].receipt_state
-        was = message.state, message.first_taken_at
-        facts = life.receive(message, index, change.receipt, at, change.done_at or 0)
-        counted = message.parts[index].receipt_state != before
-        self._wait_for_receipts(message, at, was)
-        self._counts["matched" if counted else "late"] += 1
-        if message.parts[index].doubted and counted:
-            self._matching.forget_doubt(message, tag)
-        self._tell(message, facts, at)
-
-    def _claim_unmatched(self, message: Message, index: int, change: Answered) -> None:
-        rule = self._carriers[change.carrier].message_id
-        receipt = self._matching.claim(change.carrier, change.smsc_id, rule, message.to)
-        if receipt is not None:
-            self._receive(receipt, keys.pack_tag(message.id, index), change.at)
-
-    def _look_at_due(self) -> None:
-        for entry in self._deadlines.take_due(self._now, DUE_MAX):
-            if isinstance(entry, bytes):
-                self._settle_doubt_by_receipt(entry)
-                continue
-            message = self.message(entry)
-            if message is None or message.state not in (QUEUED, SENT):
-                continue
-            if self._now < life.deadline_of(message):
-                continue
-            if message.state == QUEUED:
-                facts = life.expire(message, self._now)
-            else:
-                facts = life.unconfirm(message)
-            if facts:
-                self._tell(message, facts, self._now)
-
-    def _settle_doubt_by_receipt(self, key: bytes) -> None:
-        found = self._matching.settle_doubt(key, self.message)
-        if found is None:
-            return
-        receipt, tag = found
-        message_id, index = keys.unpack_tag(tag)
-        message = self.message(message_id)
-        assert message is not None, "a doubt names a message that is not there"
-        name = receipt.receipt.ids[0] if receipt.receipt.ids else ""
-        if name:
-            message.parts[index].smsc_id = name
-            self._smsc_ids.put(keys.smsc_key(receipt.carrier, name), tag)
-        self._receive(receipt, tag, self._now)
-
-    def _wait_for_receipts(self, message: Message, at: int, was: tuple[int, int]) -> None:
-        """Once the first segment was taken, and once all were: sets the time from which the rest,
-        or the receipts, are late. ``was`` is the state and first_taken_at before this step."""
-        became_sent = message.state == SENT and was[0] != SENT
-        became_taken = message.state == QUEUED and message.first_taken_at != was[1]
-        if became_sent or became_taken:
-            timeout = self._carriers[message.carrier].receipt_timeout
-            message.receipt_deadline = at + timeout * 1000
-            self._deadlines.add(message.receipt_deadline, message.id)
-
-    def _receipts_asked(self, message: Message, carrier: str) -> int:
-        rule = self._carriers[carrier].receipts
-        if not message.receipt or rule == "none":
-            return 0
-        return 1 if rule == "last" else len(message.parts)
-
-    # -- small steps ---
-
-    def _tell(self, message: Message, facts: list[life.Fact], at: int) -> None:
-        """Records a step of ``message``: its events, its place in the queue."""
-        self._messages.touch(message)
-        for fact in facts:
-            message.last_event_at = at
-            if message.app not in self._eventless:
-                seq = self._events.next_seq(message.app)
-                line = encode_event(message, fact, seq, at, self._currency)
-                self._events.append(message.app, line)
-        if life.is_waiting(message):
-            self.released.append(message)
-        elif message.queue_group:
-            self._waiting.remove(message)
-
-    def _end_grants(
-        self, carrier: str, bind: int, tags: list[bytes]
-    ) -> list[tuple[Message, list[int]]]:
-        """Closes the grants and groups them by message, in their order."""
-        grouped: dict[int, list[int]] = {}
-        for tag in tags:
-            self._grants.close(carrier, bind, tag)
-            message_id, index = keys.unpack_tag(tag)
-            grouped.setdefault(message_id, []).append(index)
-        found = ((self.message(number), indexes) for number, indexes in grouped.items())
-        return [(message, indexes) for message, indexes in found if message is not None]
-
-    def _next_id(self) -> int:
-        self._last_id = max(self._last_id + 1, keys.first_id_at(self._now))
-        return self._last_id
-
-    def _to_of(self, tag: bytes) -> str | None:
-        message = self.message(keys.unpack_tag(tag)[0])
-        return None if message is None else message.to
-
-    def _find(self, app: str, message_id: str | None, ref: str | None) -> int | None:
-        if message_id is not None:
-            return keys.read_id(message_id)
-        bound = self._refs.get(keys.ref_key(app, ref or ""), self._env.tables["refs"].get)
-        return None if bound is None else keys.read_u64(bound)
-
-    # -- aging out ---
-
-    def forget_message(self, message: Message) -> None:
-        """Deletes an aged message with all that names it."""
-        for index, part in enumerate(message.parts):
-            if part.smsc_id:
-                key = keys.smsc_key(message.carrier, part.smsc_id)
-                tag = keys.pack_tag(message.id, index)
-                if self._smsc_ids.get(key, self._env.tables["smsc_ids"].get) == tag:
-                    self._smsc_ids.forget(key)
-            if part.doubted:
-                self._matching.forget_doubt(message, keys.pack_tag(message.id, index))
-        self.forget_ref(message)
-        self._messages.delete(message)
-
-    def forget_ref(self, message: Message) -> None:
-        key = keys.ref_key(message.app, message.ref)
-        bound = self._refs.get(key, self._env.tables["refs"].get)
-        if bound is not None and keys.read_u64(bound) == message.id:
-            self._refs.forget(key)
-
-    def forget_unmatched(self, key: bytes) -> None:
-        """Deletes an aged receipt that nobody claimed."""
-        self._matching.forget_unmatched(key)
-
-    # -- loading and writing ---
-
-    def _load(self) -> None:
-        self._env.begin(write=True)
-        tables = self._env.tables
-        self._check_schema()
-        self._events.load()
-        self._deadlines.load()
-        self._refs.load([*tables["refs_journal"].rows_from(b"")])
-        self._smsc_ids.load([*tables["smsc_ids_journal"].rows_from(b"")])
-        self._matching.load()
-        self._retention.load()
-        last_id = self._meta.get(_META_LAST_ID)
-        self._last_id = 0 if last_id is None else keys.read_u64(last_id)
-        self._waiting.load()
-        self._grants.load()
-        self._env.commit()
-
     def _check_schema(self) -> None:
-        value = self._meta.get(_META_SCHEMA)
+        value = self._env.tables["meta"].get(_META_SCHEMA)
         version = SCHEMA_VERSION if value is None else int(value)
         if version > SCHEMA_VERSION:
             reason = (
@@ -613,19 +191,4 @@ class Store:
             )
             raise StoreError(reason)
         if value is None:
-            self._meta.put(_META_SCHEMA, b"%d" % SCHEMA_VERSION)
-
-    def _flush(self, last_id: int) -> list[str]:
-        """Writes what the batch did; ``last_id`` is the last one drawn before it."""
-        apps = self._events.flush(self._now)
-        self._waiting.flush()
-        self._messages.flush()
-        self._grants.flush()
-        self._deadlines.flush(self._next_id)
-        tables = self._env.tables
-        self._refs.write(tables["refs"], tables["refs_journal"])
-        self._smsc_ids.write(tables["smsc_ids"], tables["smsc_ids_journal"])
-        if self._last_id != last_id:
-            self._meta.put(_META_LAST_ID, keys.pack_u64(self._last_id))
-        self._env.commit()
-        return apps
+            self._env.tables["meta"].put(_META_SCHEMA, b"%d" % SCHEMA_VERSION)

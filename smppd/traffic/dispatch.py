@@ -26,6 +26,7 @@ import msgspec
 from smppd.routing.table import Offer, RouteSet, RoutingTable
 from smppd.smpp.session import Submit
 from smppd.store import keys, life
+from smppd.store.ledger import Ledger
 from smppd.store.records import LANES, WAITING, Message
 from smppd.store.store import Store
 from smppd.traffic.compose import build_submit
@@ -80,12 +81,12 @@ class Dispatch:
 
     # -- what the links and the daemon say ---
 
-    def load(self, store: Store) -> None:
+    def load(self, ledger: Ledger) -> None:
         """Finds what waits on disk; inside the first commit of a start (see ``recover``)."""
         own = {carrier.own.key: carrier.own for carrier in self.carriers.values()}
-        for address in store.queue_addresses():
+        for address in ledger.queue_addresses():
             group = self._groups.get(address.group) or own.get(address.group)
-            group = group or self._group_after_refusals(store, address)
+            group = group or self._group_after_refusals(ledger, address)
             window = QueueWindow(address.prefix, on_disk=True)
             if group is None:
                 self._stale.append(window)
@@ -157,21 +158,21 @@ class Dispatch:
 
     # -- the grant step ---
 
-    def grant(self, store: Store, now_ms: int) -> None:
+    def grant(self, ledger: Ledger, now_ms: int) -> None:
         """Queues what the batch released, then grants what windows and paces allow."""
-        released, store.released = store.released, []
+        released, ledger.released = ledger.released, []
         for message in released:
-            self._release(store, message, now_ms)
+            self._release(ledger, message, now_ms)
         if self._stale:
-            self._route_anew(store, now_ms)
+            self._route_anew(ledger, now_ms)
         self._next_at_ms = now_ms if self._stale else None
         self._paced_until = None
         self._turn += 1
         self._looks = LOOKS_MAX
         for carrier in self.carriers.values():
-            self._grant_carrier(store, carrier, now_ms)
+            self._grant_carrier(ledger, carrier, now_ms)
 
-    def _grant_carrier(self, store: Store, carrier: CarrierState, now_ms: int) -> None:
+    def _grant_carrier(self, ledger: Ledger, carrier: CarrierState, now_ms: int) -> None:
         slots = [slot for slot in carrier.slots if slot.may_take()]
         self._wake_sleeping(carrier)
         if not slots:
@@ -179,9 +180,9 @@ class Dispatch:
         now = self._clock()
         start = self._turn % len(slots)
         for slot in slots[start:] + slots[:start]:
-            free = slot.window - store.open_grants(carrier.name, slot.index)
+            free = slot.window - ledger.open_grants(carrier.name, slot.index)
             room = min(free, carrier.throughput.allowance(now))
-            granted = self._grant_slot(store, slot, room, free, now_ms) if room > 0 else 0
+            granted = self._grant_slot(ledger, slot, room, free, now_ms) if room > 0 else 0
             if granted:
                 carrier.throughput.spend(granted, now)
                 self._counts["granted"] += granted
@@ -191,18 +192,18 @@ class Dispatch:
             if self._paced_until is None or next_at < self._paced_until:
                 self._paced_until = next_at
 
-    def _grant_slot(self, store: Store, slot: Slot, room: int, free: int, now_ms: int) -> int:
+    def _grant_slot(self, ledger: Ledger, slot: Slot, room: int, free: int, now_ms: int) -> int:
         """Grants up to ``room`` segments: half-sent messages, one-time codes, the rest.
 
         ``free`` is the window's own room, of which some is kept for one-time codes. Returns how
         many were granted.
         """
-        left = self._grant_half_sent(store, slot, room, now_ms)
+        left = self._grant_half_sent(ledger, slot, room, now_ms)
         own = slot.carrier.own
         for lane, ready in enumerate(slot.carrier.ready):
             kept = 0 if lane == OTP_LANE else max(slot.reserve - (free - room), 0)
             if left > kept and own.lanes[lane]:
-                left = kept + self._grant_lane(store, slot, own, lane, left - kept, now_ms)
+                left = kept + self._grant_lane(ledger, slot, own, lane, left - kept, now_ms)
             if self._stopping:
                 continue
             for _ in range(len(ready)):
@@ -210,12 +211,12 @@ class Dispatch:
                     break
                 group = next(iter(ready))
                 del ready[group]
-                left = kept + self._grant_lane(store, slot, group, lane, left - kept, now_ms)
+                left = kept + self._grant_lane(ledger, slot, group, lane, left - kept, now_ms)
                 if group.lanes[lane]:
                     ready[group] = None
         return room - left
 
-    def _grant_half_sent(self, store: Store, slot: Slot, room: int, now_ms: int) -> int:
+    def _grant_half_sent(self, ledger: Ledger, slot: Slot, room: int, now_ms: int) -> int:
         own = slot.carrier.own.key
         waiting = slot.carrier.half_sent
         slot.half_sent.update(waiting)
@@ -223,24 +224,24 @@ class Dispatch:
         for message_id in list(slot.half_sent):
             if room <= 0:
                 break
-            message = store.message(message_id)
+            message = ledger.message(message_id)
             if message is None or message.queue_group != own or message.retry_at > now_ms:
                 del slot.half_sent[message_id]
                 if message is not None and message.queue_group == own:
                     slot.carrier.own.push(message)
                 continue
-            room -= self._grant_message(store, slot, message, message.cost, room, now_ms)
+            room -= self._grant_message(ledger, slot, message, message.cost, room, now_ms)
             if not life.is_waiting(message):
                 del slot.half_sent[message_id]
         return room
 
     def _grant_lane(
-        self, store: Store, slot: Slot, group: Group, lane: int, room: int, now_ms: int
+        self, ledger: Ledger, slot: Slot, group: Group, lane: int, room: int, now_ms: int
     ) -> int:
         """Grants from one lane of one group, the apps taking turns; the room that is left."""
         queues = group.lanes[lane]
         own = group is slot.carrier.own
-        rows = _rows_not_half_sent(store, slot.carrier) if own else store.queue_rows
+        rows = _rows_not_half_sent(ledger, slot.carrier) if own else ledger.queue_rows
         idle = 0
         while room > 0 and idle < len(queues):
             if not self._looks:
@@ -258,43 +259,43 @@ class Dispatch:
                 continue
             queues[app] = window
             idle = 0
-            message = store.message(message_id)
+            message = ledger.message(message_id)
             if message is not None and message.queue_group == group.key:
                 cost = group.costs.get(slot.carrier.name, message.cost)
-                room -= self._grant_message(store, slot, message, cost, room, now_ms)
+                room -= self._grant_message(ledger, slot, message, cost, room, now_ms)
         return room
 
     def _grant_message(
-        self, store: Store, slot: Slot, message: Message, cost: str, room: int, now_ms: int
+        self, ledger: Ledger, slot: Slot, message: Message, cost: str, room: int, now_ms: int
     ) -> int:
         """Grants up to ``room`` segments of one message; what does not fit is half-sent now."""
-        if now_ms >= message.expires_at and store.expire(message):
+        if now_ms >= message.expires_at and ledger.expire(message):
             return 0
         parts = message.parts
         indexes = [0] if len(parts) == 1 else _waiting_indexes(message)[:room]
         carrier = slot.carrier
-        slot.granted += store.grant(message, indexes, carrier.name, slot.index, cost)
+        slot.granted += ledger.grant(message, indexes, carrier.name, slot.index, cost)
         if len(parts) > 1 and life.is_waiting(message):
             if message.queue_group != carrier.own.key:
-                store.enqueue(message, carrier.own.key)
+                ledger.enqueue(message, carrier.own.key)
             slot.half_sent[message.id] = None
         return len(indexes)
 
     # -- where a message waits ---
 
-    def _release(self, store: Store, message: Message, now_ms: int) -> None:
+    def _release(self, ledger: Ledger, message: Message, now_ms: int) -> None:
         """A message waits (again): gives it its row and its place."""
         if not life.is_waiting(message):
             return
-        if now_ms >= message.expires_at and store.expire(message):
+        if now_ms >= message.expires_at and ledger.expire(message):
             return
-        group = self._group_for(store, message)
+        group = self._group_for(ledger, message)
         if group is None:
             return
         due = message.retry_at or message.accepted_at
         if message.queue_group == group.key and message.queue_due == due:
             return
-        store.enqueue(message, group.key)
+        ledger.enqueue(message, group.key)
         carrier = self.carriers.get(message.carrier)
         if carrier is not None and group is carrier.own and message.retry_at <= now_ms:
             slot = carrier.slots[message.bind] if message.bind < len(carrier.slots) else None
@@ -305,13 +306,13 @@ class Dispatch:
             return
         group.push(message)
 
-    def _group_for(self, store: Store, message: Message) -> Group | None:
+    def _group_for(self, ledger: Ledger, message: Message) -> Group | None:
         """Where the message belongs; None where it was ended for want of any offer."""
         if message.carrier:
             carrier = self.carriers.get(message.carrier)
             if carrier is not None:
                 return carrier.own
-            store.fail(message, "no_route_left")
+            ledger.fail(message, "no_route_left")
             return None
         route_set = self._table.route_sets.get(message.route_set)
         if route_set is None:
@@ -324,7 +325,7 @@ class Dispatch:
             if group is not None:
                 self._counts["rerouted"] += 1
                 return group
-        store.fail(message, "rejected_by_carrier" if message.refused_by else "no_route_left")
+        ledger.fail(message, "rejected_by_carrier" if message.refused_by else "no_route_left")
         return None
 
     def _group_without(self, route_set: RouteSet, refused_by: list[str]) -> Group | None:
@@ -335,11 +336,11 @@ class Dispatch:
         key = blake2b(route_set.key + names, digest_size=8).digest()
         return self._group_of_offers(key, offers)
 
-    def _group_after_refusals(self, store: Store, address: keys.QueueAddress) -> Group | None:
+    def _group_after_refusals(self, ledger: Ledger, address: keys.QueueAddress) -> Group | None:
         """The group of ``address``, where it is one of what is left after refusals. All its
         messages share their offers and who refused them, so the first speaks for all."""
-        rows = store.queue_rows(address.prefix, (0, 0), 1)
-        message = store.message(rows[0][1]) if rows else None
+        rows = ledger.queue_rows(address.prefix, (0, 0), 1)
+        message = ledger.message(rows[0][1]) if rows else None
         route_set = None if message is None else self._table.route_sets.get(message.route_set)
         if message is None or route_set is None or not message.refused_by:
             return None
@@ -353,24 +354,24 @@ class Dispatch:
             self._place(group)
         return group
 
-    def _route_anew(self, store: Store, now_ms: int) -> None:
+    def _route_anew(self, ledger: Ledger, now_ms: int) -> None:
         """Moves messages out of groups that the routing table no longer has."""
         for _ in range(STALE_ROWS_MAX):
             if not self._stale:
                 return
             window = self._stale[-1]
-            message_id = window.pop(now_ms, store.queue_rows)
+            message_id = window.pop(now_ms, ledger.queue_rows)
             if message_id is None:
                 due = window.next_due()
                 if due is None:
                     self._stale.pop()
                     continue
-                message_id = window.pop(due, store.queue_rows)
-            message = None if message_id is None else store.message(message_id)
+                message_id = window.pop(due, ledger.queue_rows)
+            message = None if message_id is None else ledger.message(message_id)
             size = window.prefix[0]
             if message is not None and message.queue_group == window.prefix[1 : 1 + size]:
-                store.dequeue(message)
-                self._release(store, message, now_ms)
+                ledger.dequeue(message)
+                self._release(ledger, message, now_ms)
 
     # -- health ---
 
@@ -410,13 +411,13 @@ class Dispatch:
         return submits
 
 
-def _rows_not_half_sent(store: Store, carrier: CarrierState) -> Refill:
+def _rows_not_half_sent(ledger: Ledger, carrier: CarrierState) -> Refill:
     """The rows of a carrier's own queue but for what its binds are in the middle of: the rest of
     a message goes where it began."""
 
     def rows_of(prefix: bytes, after: Row, rows_max: int) -> list[Row]:
         held = set(carrier.half_sent).union(*(slot.half_sent for slot in carrier.slots))
-        rows = store.queue_rows(prefix, after, rows_max + len(held))
+        rows = ledger.queue_rows(prefix, after, rows_max + len(held))
         return [row for row in rows if row[1] not in held][:rows_max]
 
     return rows_of
@@ -432,9 +433,9 @@ def recover(store: Store, dispatch: Dispatch, now_ms: int) -> int:
     doubts = store.open_tags(now_ms)
 
     class _Recovery:
-        def grant(self, store: Store, now_ms: int) -> None:
-            dispatch.load(store)
-            dispatch.grant(store, now_ms)
+        def grant(self, ledger: Ledger, now_ms: int) -> None:
+            dispatch.load(ledger)
+            dispatch.grant(ledger, now_ms)
 
     store.commit(list(doubts), _Recovery(), now_ms)
     return sum(len(doubt.tags) for doubt in doubts)

@@ -20,6 +20,7 @@ from smppd.config.model import DEFAULT_CLASSES
 from smppd.routing.msisdn import NumberPlan
 from smppd.routing.table import Route, RoutingTable
 from smppd.store.changes import Change, InboundArrived
+from smppd.store.ledger import LedgerRules
 from smppd.store.store import Store
 from smppd.traffic.commit import Committer
 from smppd.traffic.dispatch import Dispatch
@@ -140,11 +141,13 @@ async def open_rooms(
     served = find_apps(apps or {})
     store = Store(
         directory / "state",
+        LedgerRules(
+            carriers={},
+            currency=CURRENCY,
+            eventless_apps=frozenset(name for name, app in served.items() if not app.events),
+            inbound_apps=tuple(name for name, app in served.items() if app.inbound),
+        ),
         map_size=64 * 2**20,
-        carriers={},
-        currency=CURRENCY,
-        eventless_apps=frozenset(name for name, app in served.items() if not app.events),
-        inbound_apps=tuple(name for name, app in served.items() if app.inbound),
     )
     house = House(directory, store, apps or {})
     try:
