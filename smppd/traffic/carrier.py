@@ -86,6 +86,7 @@ class BindKeeper:
         self._store = store
         self._wall = wall
         self._link: Link | None = None
+        self._connecting = trio.CancelScope()
         self._draining = False
         self._pause = Wakeup()
         self.ended = trio.Event()
@@ -115,6 +116,7 @@ class BindKeeper:
         """Ends the bind in order and keeps it down; ``run`` returns."""
         self._draining = True
         self._pause.set()
+        self._connecting.cancel()
         if self._link is not None:
             self._link.unbind()
 
@@ -122,7 +124,7 @@ class BindKeeper:
         """One link from its connect to its end."""
         endpoint = self._endpoint
         try:
-            with trio.fail_after(endpoint.timers.session_init_timer):
+            with trio.fail_after(endpoint.timers.session_init_timer) as self._connecting:
                 stream = await trio.open_tcp_stream(endpoint.host, endpoint.port)
         except (OSError, trio.TooSlowError) as error:
             self._dispatch.bind_down(self._slot)  # it may have been asleep, and healthy

@@ -108,8 +108,11 @@ class Link:
         return LinkEnd(reason, self._was_bound, self._bind_status, is_orderly)
 
     def unbind(self) -> None:
-        """Ends the bind in order: no new submits, then unbind and its answer."""
-        if not self._session.closed:
+        """Ends the bind in order: no new submits, then unbind and its answer. One that is not
+        bound yet is not waited for."""
+        if not self._was_bound:
+            self._lose("draining")
+        elif not self._session.closed:
             self._session.unbind(trio.current_time())
             self._work.set()
 
