@@ -8,6 +8,7 @@ that does one wrong thing. Messages to +86 go to ``bad`` alone, to +49 to ``good
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -318,8 +319,9 @@ async def lose_the_framing(smsc: RawSmsc) -> None:
     ("evil", "reason"),
     [
         (hang, "a submit_sm was not answered within response_timer"),
-        (reset_inside_a_pdu, "Connection reset by peer"),
-        (close_inside_a_pdu, "the SMSC closed the stream"),
+        # Whether a read or a write meets the end first is the kernel's choice.
+        (reset_inside_a_pdu, "the stream broke: .*(Connection reset by peer|Broken pipe)"),
+        (close_inside_a_pdu, "the SMSC closed the stream|the stream broke"),
         (lose_the_framing, "command_length 4294967295"),
     ],
 )
@@ -333,7 +335,7 @@ async def test_carrier_that_fails_in_the_middle_costs_nothing_but_doubt(
         await stage.check_good()
         for ref in refs:
             await stage.wait_event(ref, "sent")
-        assert reason in stage.daemon.output()
+        assert re.search(reason, stage.daemon.output())
         doubtful = {ref for ref in refs if stage.has_event(ref, "uncertain")}
         assert 1 <= len(doubtful) <= QUICK["window"]
         for ref in refs:
