@@ -2,8 +2,8 @@
 
 The longest prefix wins and alone counts: a shorter one is no failover. Which of the offers is
 healthy, paused or full is asked elsewhere, when a message is granted; the order here is fixed
-when the table is compiled. A message is stored with the key of its route set, so the key must say
-the same after a restart and something else once an offer changes.
+when the table is compiled. A message is stored with the key of its route set, so the key says the
+same after a restart with the same table, and something else once anything in the table changes.
 """
 
 from __future__ import annotations
@@ -59,8 +59,10 @@ class RoutingTable:
         self.currency = currency
         self.route_sets: dict[bytes, RouteSet] = {}
         self._by_prefix: dict[str, RouteSet] = {}
-        for prefix, offers in _offers_by_prefix(routes).items():
-            route_set = RouteSet(_route_set_key(offers, currency), offers)
+        by_prefix = _offers_by_prefix(routes)
+        table_key = _table_key(by_prefix, currency)
+        for prefix, offers in by_prefix.items():
+            route_set = RouteSet(_route_set_key(offers, table_key), offers)
             known = self.route_sets.setdefault(route_set.key, route_set)
             assert known == route_set, f"two lists of offers share the key {known.key.hex()}"
             self._by_prefix[prefix] = known
@@ -94,7 +96,20 @@ def _offers_by_prefix(routes: list[Route]) -> dict[str, tuple[Offer, ...]]:
     return {prefix: tuple(offers.values()) for prefix, offers in by_prefix.items()}
 
 
-def _route_set_key(offers: tuple[Offer, ...], currency: str) -> bytes:
-    """A digest of the ordered offers; the currency is in it, as a cost means nothing without."""
-    parts = [currency, *(part for offer in offers for part in (offer.carrier, offer.cost))]
-    return blake2b("\0".join(parts).encode(), digest_size=ROUTE_SET_KEY_BYTES).digest()
+def _table_key(by_prefix: dict[str, tuple[Offer, ...]], currency: str) -> bytes:
+    """A digest of the whole table: the currency, every prefix and its ordered offers."""
+    digest = blake2b(currency.encode(), digest_size=ROUTE_SET_KEY_BYTES)
+    for prefix in sorted(by_prefix):
+        digest.update(_joined([prefix], by_prefix[prefix]))
+    return digest.digest()
+
+
+def _route_set_key(offers: tuple[Offer, ...], table_key: bytes) -> bytes:
+    """A digest of the ordered offers in this very table. A prefix that moves to offers which
+    another prefix had before must not leave its waiting messages under a key that still stands."""
+    return blake2b(table_key + _joined([], offers), digest_size=ROUTE_SET_KEY_BYTES).digest()
+
+
+def _joined(parts: list[str], offers: tuple[Offer, ...]) -> bytes:
+    fields = [*parts, *(part for offer in offers for part in (offer.carrier, offer.cost))]
+    return "\0".join([*fields, "\n"]).encode()

@@ -355,7 +355,7 @@ class Dispatch:
         return group
 
     def _route_anew(self, ledger: Ledger, now_ms: int) -> None:
-        """Moves messages out of groups that the routing table no longer has."""
+        """Moves messages out of the groups of a former routing table, wherever it differed."""
         for _ in range(STALE_ROWS_MAX):
             if not self._stale:
                 return

@@ -112,7 +112,7 @@ def test_key_is_the_same_in_every_process() -> None:
     found = RoutingTable([Route("49", "alpha", "0.1")], "USD").route_set_for("49")
 
     assert found is not None
-    assert found.key.hex() == "64d4429c6535dd8f"
+    assert found.key.hex() == "5c0f64ed59fd13c4"
 
 
 def test_key_changes_with_order_cost_and_currency() -> None:

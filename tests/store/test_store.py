@@ -905,3 +905,18 @@ def test_sleeping_carrier_that_cannot_be_woken_is_unhealthy(open_house: Open) ->
     house.dispatch.bind_down(house.slot("alpha"))
     house.commit([])
     assert len(house.take("beta")) == 1
+
+
+def test_prefix_that_moves_to_offers_of_another_takes_its_waiting_messages_along(
+    open_house: Open,
+) -> None:
+    before = [Route("49", "alpha", "0.01"), Route("86", "beta", "0.01")]
+    after = [Route("49", "beta", "0.01"), Route("86", "alpha", "0.01")]
+    house = open_house(routes=before)
+    house.submit("r1")
+    house.close()
+    house = open_house(routes=after)
+    house.up("alpha")
+    house.up("beta")
+    assert house.take("alpha") == []
+    assert len(house.take("beta")) == 1
