@@ -77,9 +77,14 @@ class Intake:
             return Rejection(code, plan.reason)
         route_set = self.table.route_set_for(digits)
         if route_set is None:
-            return Rejection("no_route", f"no carrier takes +{digits}")
+            return Rejection(
+                "no_route",
+                f"no carrier takes +{digits}; routing.toml needs a [[route]] with a prefix of it",
+            )
         if self.draining:
-            return Rejection("draining", "smppd is stopping", DRAINING_RETRY_SECONDS)
+            return Rejection(
+                "draining", "smppd is stopping; submit it again soon", DRAINING_RETRY_SECONDS
+            )
         message_class = "transactional" if submit.message_class is UNSET else submit.message_class
         rules = self.classes[message_class]
         return NewMessage(
