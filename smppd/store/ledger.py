@@ -62,6 +62,10 @@ BACKLOG_RETRY_SECONDS: Final = 60
 _META_LAST_ID: Final = b"last_id"
 
 
+_GONE: Final = CarrierProfile()
+"""What is assumed of a carrier whose file was taken away while messages were on their way."""
+
+
 class LedgerRules(msgspec.Struct, frozen=True):
     """What the configuration says about keeping: who is told what, and how long it stays.
 
@@ -293,7 +297,7 @@ class Ledger:
         part = message.parts[index]
         if part.state == TAKEN and part.smsc_id:
             self._smsc_ids.put(keys.smsc_key(change.carrier, part.smsc_id), change.tag)
-        if part.doubted:
+        if part.doubted and change.verdict is Verdict.TAKEN:
             self.matching.forget_doubt(message, change.tag)
         self._wait_for_receipts(message, change.at, was)
         self._tell(message, facts, change.at)
@@ -392,6 +396,7 @@ class Ledger:
     def _settle_doubt_by_receipt(self, key: bytes) -> None:
         found = self.matching.settle_doubt(key, self.message)
         if found is None:
+            self._look_again(key)
             return
         receipt, tag = found
         message_id, index = keys.unpack_tag(tag)
@@ -403,13 +408,23 @@ class Ledger:
             self._smsc_ids.put(keys.smsc_key(receipt.carrier, name), tag)
         self._receive(receipt, tag, self._now)
 
+    def _look_again(self, key: bytes) -> None:
+        """A receipt may be older than the doubt it settles, as our own timers are slow to give
+        up: it is looked at again, after ever longer waits."""
+        arrived_at = self.matching.arrived_at(key)
+        if arrived_at is not None:
+            age = max(self._now - arrived_at, self.matching.PATIENCE_MILLISECONDS)
+            self.deadlines.add(self._now + age, key)
+
     def _wait_for_receipts(self, message: Message, at: int, was: tuple[int, int]) -> None:
         """Once the first segment was taken, and once all were: sets the time from which the rest,
         or the receipts, are late. ``was`` is the state and first_taken_at before this step."""
         became_sent = message.state == SENT and was[0] != SENT
         became_taken = message.state == QUEUED and message.first_taken_at != was[1]
         if became_sent or became_taken:
-            timeout = self._carriers[message.carrier].receipt_timeout
+            # A receipt may settle a doubt of a carrier that is no longer configured.
+            profile = self._carriers.get(message.carrier, _GONE)
+            timeout = profile.receipt_timeout
             message.receipt_deadline = at + timeout * 1000
             self.deadlines.add(message.receipt_deadline, message.id)
 

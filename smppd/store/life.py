@@ -107,6 +107,7 @@ def answer(
     part = message.parts[index]
     if part.state != GRANTED:
         return []
+    part.resent = part.doubted
     if verdict is Verdict.TAKEN:
         part.state = TAKEN
         part.smsc_id = smsc_id
@@ -119,6 +120,7 @@ def answer(
         message.last_status = status
         message.retry_at = at + _retry_delay(message.attempts)
         message.attempts += 1
+        message.passed_over = [*message.passed_over, message.carrier]
     else:
         part.state = REFUSED
         message.last_status = status
@@ -133,7 +135,9 @@ def give_back(message: Message, index: int) -> list[Fact]:
     if part.state != GRANTED:
         return []
     part.state = WAITING
-    message.flagged = any(one.doubted and one.state != WAITING for one in message.parts)
+    message.flagged = any(
+        one.resent or (one.doubted and one.state != WAITING) for one in message.parts
+    )
     return _conclude(message)
 
 
@@ -142,6 +146,7 @@ def doubt(message: Message, indexes: list[int], at: int, policy: UncertainPolicy
     doubted = [message.parts[index] for index in indexes if message.parts[index].state == GRANTED]
     for part in doubted:
         part.state = DOUBT
+        part.resent = part.doubted
         part.doubted = True
     if not doubted or message.state != QUEUED:
         return []

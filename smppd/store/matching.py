@@ -142,6 +142,11 @@ class Matching:
         self.forget_unmatched(key)
         return arrived, tags[0]
 
+    def arrived_at(self, key: bytes) -> int | None:
+        """When an unmatched receipt came (ms); None where it has been claimed or has aged out."""
+        row = self._unmatched.get(key)
+        return None if row is None else decode_unmatched(row).at
+
     def remember_doubt(self, message: Message, tag: bytes) -> None:
         """A segment of the message went unanswered."""
         self._doubts.put(keys.doubt_prefix(message.carrier, message.to) + tag, b"")

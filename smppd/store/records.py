@@ -57,7 +57,8 @@ class Segment(msgspec.Struct, array_like=True, gc=False):
     """One segment of a message: where it stands, the SMSC's id, and its receipt.
 
     ``doubted`` stays true once a submit_sm of it went unanswered, whatever came after.
-    ``receipt_state`` is a message_state, -1 while none has come.
+    ``resent``: a resend of it was written. ``receipt_state`` is a message_state, -1 while none has
+    come.
     """
 
     state: int = WAITING
@@ -68,6 +69,7 @@ class Segment(msgspec.Struct, array_like=True, gc=False):
     receipt_err: str = ""
     receipt_at: int = 0
     done_at: int = 0
+    resent: bool = False
 
 
 class LateReceipt(msgspec.Struct, array_like=True, gc=False):
@@ -88,7 +90,8 @@ class Message(msgspec.Struct, array_like=True, gc=False):
     is the earliest time of its next grant.
     ``cost`` is what one segment costs at ``carrier``. ``receipts`` is how many trailing segments
     a receipt was asked for. ``receipt_deadline`` is when waiting for receipts ends.
-    ``resent``: a resend for doubt was promised; ``flagged``: it was granted.
+    ``resent``: a resend for doubt was promised; ``flagged``: it was granted. ``refused_by`` are the
+    carriers that will not take it, ``passed_over`` those that could not for the moment.
     """
 
     id: int
@@ -128,6 +131,7 @@ class Message(msgspec.Struct, array_like=True, gc=False):
     retry_at: int = 0
     late: list[LateReceipt] = []
     failure: str = ""
+    passed_over: list[str] = []
 
 
 class Unmatched(msgspec.Struct, array_like=True, gc=False):

@@ -91,6 +91,7 @@ class Retention:
     def _sweep_messages(self, now: int, store: Forgets) -> bool:
         before = now - self._periods.messages * 1000
         position = b""
+        has_deleted = False
         for looked, (key, row) in enumerate(self._messages.rows_from(self._swept_messages)):
             if keys.time_of_id(keys.read_u64(key)) >= before:
                 break
@@ -100,8 +101,9 @@ class Retention:
             message = decode_message(row)
             if message.state > SENT and message.last_event_at < before:
                 store.forget_message(message)
+                has_deleted = True
         self._swept_messages = position
-        return bool(position)
+        return has_deleted and bool(position)
 
     def _sweep_refs(self, now: int, store: Forgets) -> bool:
         before = now - self._periods.refs * 1000
@@ -133,11 +135,13 @@ class Retention:
     def _sweep_unmatched(self, now: int, store: Forgets) -> bool:
         before = now - self._periods.unmatched * 1000
         position = b""
+        has_deleted = False
         for looked, (key, row) in enumerate(self._unmatched.rows_from(self._swept_unmatched)):
             if looked == SWEEP_ROWS_MAX:
                 position = key
                 break
             if decode_unmatched(row).at < before:
                 store.forget_unmatched(key)
+                has_deleted = True
         self._swept_unmatched = position
-        return bool(position)
+        return has_deleted and bool(position)

@@ -179,12 +179,12 @@ class BindKeeper:
         await self._pause.wait_until(float("inf"))
         self._slot.wake = lambda: None  # awake until it is bound, or is not
 
-    def _note(self, signal: Signal) -> None:
+    def _note(self, signal: Signal, count: int) -> None:
         if isinstance(signal, Bound):
             self._enter("bound")
             self._log.info("bind_up", smsc=signal.system_id)
         elif isinstance(signal, PduRefused):
-            self._log.warning("pdu_refused", reason=signal.reason)
+            self._log.warning("pdu_refused", reason=signal.reason, count=count)
 
     def _enter(self, state: str, reason: str = "") -> None:
         self.status.state = state

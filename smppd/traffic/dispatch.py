@@ -27,7 +27,7 @@ from smppd.routing.table import Offer, RouteSet, RoutingTable
 from smppd.smpp.session import Submit
 from smppd.store import keys, life
 from smppd.store.ledger import Ledger
-from smppd.store.records import LANES, WAITING, Message
+from smppd.store.records import GRANTED, LANES, TAKEN, WAITING, Message
 from smppd.store.store import Store
 from smppd.traffic.compose import build_submit
 from smppd.traffic.queue import QueueWindow, Refill, Row
@@ -92,6 +92,8 @@ class Dispatch:
                 self._stale.append(window)
             else:
                 group.add(address.lane, address.app, window)
+        # Served from the end: one-time codes are routed anew before campaigns.
+        self._stale.sort(key=_lane_of, reverse=True)
 
     def bind_up(self, slot: Slot, wake: Callable[[], None]) -> None:
         """A bind was accepted: it may be granted messages; ``wake`` rouses its writer."""
@@ -169,7 +171,9 @@ class Dispatch:
         self._paced_until = None
         self._turn += 1
         self._looks = LOOKS_MAX
-        for carrier in self.carriers.values():
+        carriers = list(self.carriers.values())
+        start = self._turn % max(len(carriers), 1)
+        for carrier in carriers[start:] + carriers[:start]:
             self._grant_carrier(ledger, carrier, now_ms)
 
     def _grant_carrier(self, ledger: Ledger, carrier: CarrierState, now_ms: int) -> None:
@@ -232,7 +236,7 @@ class Dispatch:
                 continue
             room -= self._grant_message(ledger, slot, message, message.cost, room, now_ms)
             if not life.is_waiting(message):
-                del slot.half_sent[message_id]
+                slot.half_sent.pop(message_id, None)
         return room
 
     def _grant_lane(
@@ -247,7 +251,6 @@ class Dispatch:
             if not self._looks:
                 self._next_at_ms = now_ms
                 break
-            self._looks -= 1
             app = next(iter(queues))
             window = queues.pop(app)
             message_id = window.pop(now_ms, rows)
@@ -257,6 +260,7 @@ class Dispatch:
                     queues[app] = window
                     self._note_due(window.next_due())
                 continue
+            self._looks -= 1
             queues[app] = window
             idle = 0
             message = ledger.message(message_id)
@@ -272,6 +276,11 @@ class Dispatch:
         if now_ms >= message.expires_at and ledger.expire(message):
             return 0
         parts = message.parts
+        if message.bind != slot.index and _is_outstanding(message):
+            # Its segments go out on one bind; it is looked at again when that one has ended.
+            slot.carrier.half_sent[message.id] = None
+            slot.half_sent.pop(message.id, None)
+            return 0
         indexes = [0] if len(parts) == 1 else _waiting_indexes(message)[:room]
         carrier = slot.carrier
         slot.granted += ledger.grant(message, indexes, carrier.name, slot.index, cost)
@@ -297,7 +306,7 @@ class Dispatch:
             return
         ledger.enqueue(message, group.key)
         carrier = self.carriers.get(message.carrier)
-        if carrier is not None and group is carrier.own and message.retry_at <= now_ms:
+        if carrier is not None and _is_begun(message) and message.retry_at <= now_ms:
             slot = carrier.slots[message.bind] if message.bind < len(carrier.slots) else None
             if slot is not None and slot.may_take():
                 slot.half_sent[message.id] = None
@@ -319,22 +328,35 @@ class Dispatch:
             route_set = self._table.route_set_for(message.to)
         if route_set is not None:
             message.route_set = route_set.key
-            if not message.refused_by:
-                return self._groups[b"r" + route_set.key]
-            group = self._group_without(route_set, message.refused_by)
+            group = self._group_left(route_set, message)
             if group is not None:
-                self._counts["rerouted"] += 1
+                self._count_reroute(group, message)
                 return group
         ledger.fail(message, "rejected_by_carrier" if message.refused_by else "no_route_left")
         return None
 
-    def _group_without(self, route_set: RouteSet, refused_by: list[str]) -> Group | None:
-        offers = tuple(offer for offer in route_set.offers if offer.carrier not in refused_by)
+    def _count_reroute(self, group: Group, message: Message) -> None:
+        """Another carrier is tried at once; one that had a passing fault when its time comes."""
+        if message.refused_by:
+            self._counts["rerouted"] += 1
+        if message.passed_over:
+            if group.home is not None and group.home.name not in message.passed_over:
+                message.retry_at = 0
+            if all(offer.carrier in message.passed_over for offer in group.offers):
+                message.passed_over = []
+
+    def _group_left(self, route_set: RouteSet, message: Message) -> Group | None:
+        """The group of the offers that are left to the message: none that refused it, and those
+        with a passing fault last."""
+        offers = [offer for offer in route_set.offers if offer.carrier not in message.refused_by]
         if not offers:
             return None
-        names = "\0".join(sorted(refused_by)).encode()
+        offers.sort(key=lambda offer: offer.carrier in message.passed_over)
+        if tuple(offers) == route_set.offers:
+            return self._groups[b"r" + route_set.key]
+        names = "\0".join(offer.carrier for offer in offers).encode()
         key = blake2b(route_set.key + names, digest_size=8).digest()
-        return self._group_of_offers(key, offers)
+        return self._group_of_offers(key, tuple(offers))
 
     def _group_after_refusals(self, ledger: Ledger, address: keys.QueueAddress) -> Group | None:
         """The group of ``address``, where it is one of what is left after refusals. All its
@@ -342,9 +364,9 @@ class Dispatch:
         rows = ledger.queue_rows(address.prefix, (0, 0), 1)
         message = ledger.message(rows[0][1]) if rows else None
         route_set = None if message is None else self._table.route_sets.get(message.route_set)
-        if message is None or route_set is None or not message.refused_by:
+        if message is None or route_set is None:
             return None
-        group = self._group_without(route_set, message.refused_by)
+        group = self._group_left(route_set, message)
         return group if group is not None and group.key == address.group else None
 
     def _group_of_offers(self, key: bytes, offers: tuple[Offer, ...]) -> Group:
@@ -399,7 +421,10 @@ class Dispatch:
     # -- the hand-over ---
 
     def take(self, slot: Slot, store: Store, room: int, now_ms: int) -> list[Submit]:
-        """The submits of up to ``room`` committed grants of this bind, in the order granted."""
+        """The submits of up to ``room`` committed grants of this bind, in the order granted.
+
+        What lay here past its validity goes to ``slot.late``, to be given back.
+        """
         granted = slot.granted
         submits = []
         for _ in range(min(room, len(granted))):
@@ -407,8 +432,16 @@ class Dispatch:
             found = store.message_of(tag)
             assert found is not None, "a grant names a message that is not there"
             message, index = found
-            submits.append(Submit(tag, build_submit(message, index, now_ms)))
+            if now_ms >= message.expires_at and _is_too_late(message, index):
+                slot.late.append(tag)
+            else:
+                submits.append(Submit(tag, build_submit(message, index, now_ms)))
         return submits
+
+
+def _is_too_late(message: Message, index: int) -> bool:
+    """Past ``valid_for`` nothing begins and no resend is made; only what was begun goes on."""
+    return not message.first_taken_at or message.parts[index].doubted
 
 
 def _rows_not_half_sent(ledger: Ledger, carrier: CarrierState) -> Refill:
@@ -421,6 +454,19 @@ def _rows_not_half_sent(ledger: Ledger, carrier: CarrierState) -> Refill:
         return [row for row in rows if row[1] not in held][:rows_max]
 
     return rows_of
+
+
+def _is_begun(message: Message) -> bool:
+    """Whether a segment was taken or is on a wire: the rest goes before anything else."""
+    return any(part.state in (GRANTED, TAKEN) for part in message.parts)
+
+
+def _is_outstanding(message: Message) -> bool:
+    return any(part.state == GRANTED for part in message.parts)
+
+
+def _lane_of(window: QueueWindow) -> int:
+    return window.prefix[1 + window.prefix[0]]
 
 
 def _waiting_indexes(message: Message) -> list[int]:

@@ -58,7 +58,8 @@ class Wakeup:
 
 
 class Link:
-    """``run`` owns the stream and closes it. ``notice`` is told what an operator should know."""
+    """``run`` owns the stream and closes it. ``notice`` is told what an operator should know, and
+    how many of its kind it stands for."""
 
     def __init__(
         self,
@@ -72,7 +73,7 @@ class Link:
         store: Store,
         wall: Callable[[], int],
         write_seconds_max: float,
-        notice: Callable[[SessionSignal], None],
+        notice: Callable[[SessionSignal, int], None],
     ) -> None:
         self._stream = stream
         self._session = session
@@ -143,25 +144,36 @@ class Link:
                 session.submit(taken, now)
             if data := session.data_to_send():
                 limit = FLUSH_SECONDS_MAX if session.closed else self._write_seconds_max
-                if not await self._send(data, limit):
-                    return None
+                if (fault := await self._send(data, limit)) is not None:
+                    return await self._stop_writing(fault)
             elif session.closed:
                 return self._lose("")
+            elif self._slot.late:
+                await self._give_back_now(self._slot.take_late())
             else:
                 await self._work.wait_until(session.next_deadline())
 
-    async def _send(self, data: bytes, seconds_max: float) -> bool:
-        """One write. How much of a cut one went out is unknown, so nothing may follow it."""
+    async def _send(self, data: bytes, seconds_max: float) -> str | None:
+        """One write; what went wrong with it, or None."""
         with trio.move_on_after(seconds_max) as scope:
             try:
                 await self._stream.send_all(data)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                self._lose(f"the stream broke: {error.__cause__ or error}")
-                return False
+                return f"the stream broke: {error.__cause__ or error}"
         if scope.cancelled_caught:
-            self._lose(f"the SMSC read nothing for {seconds_max:g} s")
-            return False
-        return True
+            return f"the SMSC read nothing for {seconds_max:g} s"
+        return None
+
+    async def _stop_writing(self, reason: str) -> None:
+        """How much of a cut write went out is unknown, so nothing may follow it. What the socket
+        still holds is read first: an answer in it is one doubt less."""
+        self._reason = self._reason or reason
+        tags = self._dispatch.bind_stalled(self._slot)
+        if self._session.closed:
+            return self._scope.cancel()
+        self._scope.deadline = trio.current_time() + FLUSH_SECONDS_MAX
+        await self._give_back_now(tags)
+        return None
 
     async def _may_judge(self) -> bool:
         """Whether a timer may be judged: only after what the socket already holds was read.
@@ -183,8 +195,13 @@ class Link:
         """Stores what the signals say, then acknowledges what is stored."""
         self._work.set()
         settlement = settle(signals, self._profile, self._wall())
+        refused = sum(isinstance(signal, PduRefused) for signal in settlement.notices)
         for signal in settlement.notices:
-            self._heed(signal, settlement.changes)
+            if not isinstance(signal, PduRefused):
+                self._heed(signal, settlement.changes)
+            elif refused:
+                self._notice(signal, refused)  # one line a read, whatever a peer sends
+                refused = 0
         if settlement.throttled:
             self._slot.carrier.throughput.slow_down(trio.current_time())
         if settlement.changes:
@@ -210,10 +227,9 @@ class Link:
             self._committer.wake()
         elif isinstance(signal, PeerFault):
             self._reason = signal.reason
-        assert isinstance(
-            signal, Bound | BindRejected | Stalled | PeerUnbound | PeerFault | (PduRefused)
-        ), f"an ESME's session reported {signal!r}"
-        self._notice(signal)
+        else:
+            raise AssertionError(f"an ESME's session reported {signal!r}")
+        self._notice(signal, 1)
 
     async def _heed_unbinding(self) -> None:
         """After our own unbind (inactivity_timer, or the end of a stall) nothing may be granted
@@ -221,8 +237,11 @@ class Link:
         slot = self._slot
         if self._session.state == "bound" or not slot.may_take():
             return
+        await self._give_back_now(self._dispatch.bind_stalled(slot))
+
+    async def _give_back_now(self, tags: list[bytes]) -> None:
         changes: list[Change] = []
-        self._give_back(self._dispatch.bind_stalled(slot), changes)
+        self._give_back(tags, changes)
         if changes:
             await self._committer.commit(changes)
 

@@ -31,6 +31,7 @@ class Slot:
         self.is_stalled = False
         self.is_asleep = False
         self.granted: deque[bytes] = deque()
+        self.late: list[bytes] = []
         self.half_sent: dict[int, None] = {}
         self.wake: Callable[[], None] = lambda: None
 
@@ -40,8 +41,14 @@ class Slot:
 
     def take_granted(self) -> list[bytes]:
         """The tags granted and not handed to the link, which it will not get any more."""
-        tags = list(self.granted)
+        tags = [*self.late, *self.granted]
+        self.late.clear()
         self.granted.clear()
+        return tags
+
+    def take_late(self) -> list[bytes]:
+        """The tags that lay here past their validity."""
+        tags, self.late = self.late, []
         return tags
 
 

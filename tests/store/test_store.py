@@ -705,7 +705,7 @@ def test_refused_message_is_granted_nothing_more_while_the_rest_is_outstanding(
 
 
 def test_retry_stands_among_what_was_accepted_when_it_is_due(open_house: Open) -> None:
-    house = open_house(window=1)
+    house = open_house(window=1, routes=[Route("49", "alpha", "0.01")])
     house.up()
     house.submit("r0", text="retried")
     house.submit(*[f"b{number}" for number in range(5)], text="before")
@@ -920,3 +920,163 @@ def test_prefix_that_moves_to_offers_of_another_takes_its_waiting_messages_along
     house.up("beta")
     assert house.take("alpha") == []
     assert len(house.take("beta")) == 1
+
+
+# --- what a second review found ---
+
+
+def test_lanes_that_are_not_due_hold_up_nobody(open_house: Open) -> None:
+    prefixes = [f"49{number}" for number in range(1_000, 2_200)]
+    routes = [
+        Route(prefix, "alpha", f"0.{number:06d}") for number, prefix in enumerate(prefixes, 1)
+    ]
+    routes.append(Route("86", "beta", "0.01"))
+    house = open_house(window=5_000, binds=2, routes=routes)
+    house.up("alpha", 0)
+    house.up("alpha", 1)
+    house.up("beta")
+    for number, prefix in enumerate(prefixes):
+        house.submit(f"r{number}", to=prefix + "000000")
+    for bind in (0, 1):
+        submits = house.take(bind=bind)
+        house.answer(submits, bind=bind, verdict=Verdict.RETRY, status=8)
+    house.submit("code", to="8613800138000", message_class="otp")
+    assert len(house.take("beta")) == 1
+    due = house.dispatch.next_at()[1]
+    assert due is not None
+    assert due > house.now
+
+
+def test_passing_fault_sends_the_message_to_the_next_offer_and_back(open_house: Open) -> None:
+    house = open_house()
+    house.up("alpha")
+    house.up("beta")
+    house.submit("r1")
+    house.answer(house.take("alpha"), verdict=Verdict.RETRY, status=8)
+    retried = house.take("beta")
+    assert len(retried) == 1
+    house.answer(retried, carrier="beta", verdict=Verdict.RETRY, status=8)
+    assert house.take("alpha") == []
+    house.pass_time(3)
+    house.answer(house.take("alpha"))
+    assert house.told() == [("r1", "sent")]
+
+
+def test_passing_fault_comes_back_to_its_carrier_when_the_others_are_down(
+    open_house: Open,
+) -> None:
+    house = open_house()
+    house.up("alpha")
+    house.submit("r1")
+    house.answer(house.take("alpha"), verdict=Verdict.RETRY, status=8)
+    house.close()
+    house = open_house(now=house.now + 2_000)
+    house.up("alpha")
+    assert len(house.take("alpha")) == 1
+
+
+def test_receipt_settles_the_doubt_of_a_carrier_that_is_gone(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("long", text="x" * 300, segments=2)
+    house.down(doubt=[tag_of(submit) for submit in house.take()])
+    house.receive("unknown-id")
+    house.close()
+    house = open_house(carriers=("beta",), now=house.now + 120_000)
+    house.commit([])
+    assert house.told()[0] == ("long", "uncertain")
+
+
+def test_receipt_that_is_older_than_its_doubt_settles_it(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1", uncertain="stop")
+    (submit,) = house.take()
+    house.receive("unknown-id")
+    house.pass_time(75)
+    house.down(doubt=[tag_of(submit)])
+    for _ in range(4):
+        house.pass_time(60)
+    assert house.told() == [("r1", "uncertain"), ("r1", "delivered")]
+
+
+def test_throttled_resend_leaves_the_doubt_of_the_first_copy(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1")
+    house.down(doubt=[tag_of(submit) for submit in house.take()])
+    house.up()
+    house.answer(house.take(), verdict=Verdict.SLOW, status=0x58)
+    house.down()
+    house.receive("unknown-id")
+    house.pass_time(61)
+    assert house.told() == [("r1", "uncertain"), ("r1", "delivered")]
+
+
+def test_one_time_codes_are_routed_anew_before_campaigns(open_house: Open) -> None:
+    house = open_house()
+    bulk = [f"p{number}" for number in range(1_000)]
+    house.submit(*bulk, to="8613800138000", message_class="promotional", text="bulk")
+    house.submit("code", to="8613800138000", message_class="otp", text="code")
+    house.close()
+    house = open_house(routes=[Route("86", "alpha", "0.05")])
+    house.up("alpha")
+    assert house.take()[0].pdu.short_message == b"code"
+
+
+def test_grant_that_lay_past_its_validity_is_not_written(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("code", message_class="otp", valid_for=5)
+    house.now += 20_000
+    assert house.take() == []
+    house.down()
+    assert house.told() == [("code", "expired")]
+
+
+def test_rest_of_a_message_waits_for_its_own_bind(open_house: Open) -> None:
+    house = open_house(window=2, binds=2)
+    house.up(bind=0)
+    house.submit("long", text="x" * 700, segments=5)
+    written = house.take(bind=0)
+    house.up(bind=1)
+    tags = house.dispatch.bind_stalled(house.slot(bind=0))
+    assert tags == []
+    house.commit([])
+    assert house.take(bind=1) == []
+    house.answer(written)
+    house.down(bind=0)
+    assert [submit.pdu.short_message[5] for submit in house.take(bind=1)] == [3, 4]
+
+
+def test_flag_stays_once_a_resend_was_written(open_house: Open) -> None:
+    house = open_house(window=2)
+    house.up()
+    house.submit("r1")
+    house.down(doubt=[tag_of(submit) for submit in house.take()])
+    house.up()
+    house.answer(house.take(), verdict=Verdict.RETRY, status=8)
+    house.pass_time(2)
+    house.down()
+    house.pass_time(700)
+    assert house.events()[-1]["maybe_duplicate"] is True
+
+
+def test_resent_doubt_goes_behind_one_time_codes(open_house: Open) -> None:
+    house = open_house(window=1)
+    house.up()
+    house.submit("r1", text="doubt")
+    house.down(doubt=[tag_of(submit) for submit in house.take()])
+    house.submit("code", message_class="otp", text="code")
+    house.up()
+    assert [submit.pdu.short_message for submit in house.take()] == [b"code"]
+
+
+def test_sweeps_are_no_closer_for_what_has_not_aged(open_house: Open) -> None:
+    house = open_house()
+    for number in range(300):
+        house.receive(f"nobody{number}")
+    house.pass_time(2)
+    deadline = house.store.next_deadline()
+    assert deadline is not None
+    assert deadline - house.now > 500

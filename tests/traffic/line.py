@@ -206,7 +206,7 @@ class Line:
             store=self.house.store,
             wall=self.wall,
             write_seconds_max=timers.response_timer,
-            notice=self.notices.append,
+            notice=lambda signal, _: self.notices.append(signal),
         )
         tie = Tie(link, Smsc(theirs), torrent)
         self._links.start_soon(tie.run)

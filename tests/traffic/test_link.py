@@ -12,6 +12,7 @@ from smppd.smpp import constants
 from smppd.smpp.pdu import DeliverSm
 from smppd.smpp.session import Deliver, Timers
 from smppd.smpp.signals import PduRefused
+from smppd.traffic.link import FLUSH_SECONDS_MAX
 from tests.smpp.pair import raw
 from tests.traffic.line import TIMERS, Tie, open_line, text_of
 
@@ -253,7 +254,7 @@ async def test_smsc_that_stops_reading_ends_the_link_and_what_was_written_is_dou
         await line.submit("r2", uncertain="stop")
         end = await tie.wait_end()
         assert end.reason == "the SMSC read nothing for 30 s"
-        assert trio.current_time() == pytest.approx(RESPONSE_TIMER)
+        assert trio.current_time() == pytest.approx(RESPONSE_TIMER + FLUSH_SECONDS_MAX)
         assert line.house.told() == [("r0", "uncertain"), ("r1", "uncertain")]
         again = await line.bind()
         await again.smsc.answer(await again.smsc.take_submits(1))
