@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar, Final, Literal, cast
 
-from smppd.smpp.receipt import Receipt, candidate_ids, inverse_candidate_ids
+from smppd.smpp.receipt import candidate_ids, inverse_candidate_ids
 from smppd.store import keys
 from smppd.store.changes import ReceiptArrived
 from smppd.store.environment import Table
@@ -29,8 +29,6 @@ Rule = Literal["same", "hex_to_dec", "dec_to_hex", "auto"]
 UNMATCHED_KEYS_MAX: Final = 200_000
 """Keys of unmatched receipts looked at for each response, some 20 MB; of more the oldest are
 found no longer, and age out on disk."""
-
-_FINAL_STATES: Final = frozenset({2, 3, 4, 5, 8})
 
 
 class Matching:
@@ -92,7 +90,7 @@ class Matching:
         name = ids[0] if ids else f"\0{next_id():x}"
         key = keys.smsc_key(arrived.carrier, name)
         kept = self._unmatched.get(key)
-        if kept is not None and _is_final(decode_unmatched(kept).receipt):
+        if kept is not None and decode_unmatched(kept).receipt.is_final:
             return key
         row = Unmatched(
             arrived.carrier,
@@ -208,10 +206,6 @@ def _arrived(row: Unmatched) -> ReceiptArrived:
     return ReceiptArrived(
         row.carrier, row.receipt, row.source, row.destination, row.done_at or None, row.at
     )
-
-
-def _is_final(receipt: Receipt) -> bool:
-    return receipt.state in _FINAL_STATES and not receipt.intermediate
 
 
 def is_same_address(to: str | None, source: str) -> bool:

@@ -111,7 +111,8 @@ def _settle_inbound(pdu: DeliverSm, profile: LinkProfile, at: int) -> InboundArr
     data = pdu.tlvs.get(constants.TLV_MESSAGE_PAYLOAD, b"") or pdu.short_message
     unmarked = None
     if looks_like_receipt(data):
-        receipt = parse_receipt(data, pdu.tlvs, constants.ESM_TYPE_RECEIPT, pdu.data_coding)
+        esm_class = pdu.esm_class | constants.ESM_TYPE_RECEIPT
+        receipt = parse_receipt(data, pdu.tlvs, esm_class, pdu.data_coding)
         unmarked = _receipt_arrived(receipt, pdu, profile, at)
     return InboundArrived(
         profile.carrier,
