@@ -11,7 +11,7 @@ import sys
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TextIO
 
 import msgspec
 import structlog
@@ -86,7 +86,10 @@ def run(
     config: ConfigOption = None,
     log_level: Annotated[Level, typer.Option(help="The least level to log.")] = Level.info,
 ) -> None:
-    """Run the daemon in the foreground, until SIGTERM; a second one ends it at once."""
+    """Run the daemon in the foreground, until SIGTERM.
+
+    A second SIGTERM ends it at once.
+    """
     loaded = terminal.load_or_fail(config)
     log.configure(log_level)
     logger = structlog.get_logger("smppd.cli")
@@ -106,7 +109,10 @@ def check(
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Check the configuration: every problem at once, with file, line, key and what to write."""
+    """Check the configuration, and show every problem at once.
+
+    Each with file, line, key and what to write.
+    """
     directory = terminal.find_config(config)
     try:
         loaded = load(directory)
@@ -159,7 +165,10 @@ def simulate(
         bool, typer.Option("--json", help="End with JSON, a carrier a line.")
     ] = False,
 ) -> None:
-    """Simulate every configured carrier where it is configured to be, until Ctrl-C."""
+    """Simulate every configured carrier, until Ctrl-C.
+
+    Each listens where it is configured to be.
+    """
     loaded = terminal.load_or_fail(config)
     given = {
         "response_delay": response_delay,
@@ -177,7 +186,7 @@ def simulate(
         )
         for name, carrier in loaded.carriers.items()
     ]
-    fault = trio.run(serve_until_signal, places)
+    fault = trio.run(serve_until_signal, places, sys.stderr if as_json else sys.stdout)
     if fault is not None:
         where = ", ".join(f"{place.host}:{place.port}" for place in places)
         remedy = "end what listens there, or change host and port of the carrier"
@@ -187,7 +196,10 @@ def simulate(
 
 @app.command("demo")
 def run_demo() -> None:
-    """Simulator, daemon and an app in a temporary directory; checks every outcome."""
+    """See it work: simulator, daemon and an app, in a temporary directory.
+
+    Every outcome is checked.
+    """
     raise typer.Exit(demo.run())
 
 
@@ -214,7 +226,7 @@ def read_behaviours(
     }
 
 
-async def serve_until_signal(places: list[Place]) -> OSError | None:
+async def serve_until_signal(places: list[Place], notices: TextIO) -> OSError | None:
     """Serves until SIGINT or SIGTERM, and says where; the fault when an address cannot be had."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
@@ -223,8 +235,8 @@ async def serve_until_signal(places: list[Place]) -> OSError | None:
             except OSError as error:
                 return error
             for host, port, carrier in places:
-                print(f"{carrier.name} listens on {host}:{port}")
-            print("ready; Ctrl-C ends it", flush=True)
+                print(f"{carrier.name} listens on {host}:{port}", file=notices)
+            print("ready; Ctrl-C ends it", file=notices, flush=True)
             await anext(signals)
             nursery.cancel_scope.cancel()
     return None

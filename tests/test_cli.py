@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from smppd import __version__, cli, terminal
-from tests.processes import Site
+from tests.processes import Site, environment
 
 ROOT = Path(__file__).parent.parent
 
@@ -219,6 +221,24 @@ def test_simulator_ends_with_a_table_of_what_it_saw(tmp_path: Path) -> None:
         header, alpha = simulator.output().splitlines()[-2:]
     seen = dict(zip(header.split("\t"), alpha.split("\t"), strict=True))
     assert (seen["carrier"], seen["submit_sm"], seen["receipts"]) == ("alpha", "1", "1")
+
+
+def test_simulator_with_json_writes_nothing_else_to_stdout(tmp_path: Path) -> None:
+    Site(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-m", "smppd", "simulate", "--config", str(tmp_path), "--json"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as simulator:
+        assert simulator.stdout is not None
+        assert simulator.stderr is not None
+        assert "listens on" in simulator.stderr.readline()
+        assert "ready" in simulator.stderr.readline()
+        simulator.terminate()
+        seen = json.loads(simulator.stdout.read())
+    assert (simulator.returncode, seen["carrier"]) == (terminal.OK, "alpha")
 
 
 def test_simulator_on_a_port_in_use_says_so(tmp_path: Path) -> None:

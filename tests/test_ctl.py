@@ -138,6 +138,26 @@ def test_class_that_is_none_is_refused() -> None:
     assert "promotional" in shown
 
 
+def test_text_of_octets_that_are_no_characters_is_exit_2() -> None:
+    code, _, shown = invoke("--socket", "s", "send", "--to", "+49", "--text", "gr\udcfc\udcdfe")
+    assert code == terminal.USAGE
+    assert "--text" in shown
+
+
+def test_stdin_that_is_no_text_is_exit_2() -> None:
+    arguments = ["--socket", "s", "send", "--to", "+49", "--text", "-"]
+    result = CliRunner().invoke(ctl.app, arguments, input=b"gr\xfc\xdfe")
+    assert result.exit_code == terminal.USAGE
+    assert "stdin is no text" in result.stderr
+
+
+@pytest.mark.parametrize("seq", ["-1", "9223372036854775808", "last"])
+def test_seq_that_no_event_can_have_is_exit_2(seq: str) -> None:
+    code, _, shown = invoke("--socket", "s", "tail", "--after", seq)
+    assert code == terminal.USAGE
+    assert "--after" in shown
+
+
 def test_directory_without_configuration_is_exit_78(tmp_path: Path) -> None:
     code, _, shown = invoke("--config", str(tmp_path), "status")
     assert code == terminal.BAD_CONFIG
@@ -246,6 +266,13 @@ def test_send_of_a_known_ref_finds_its_end_again(site: Site) -> None:
     assert "delivered" in shown
 
 
+def test_send_of_a_known_ref_without_receipt_finds_its_end_again(site: Site) -> None:
+    send(site, "--wait", "--no-receipt", "--ref", "again-2")
+    code, _, shown = send(site, "--wait", "--no-receipt", "--ref", "again-2")
+    assert code == terminal.OK
+    assert "sent; its events were told before" in shown
+
+
 def test_rejected_send_is_exit_1_and_says_why_and_what_to_do(site: Site) -> None:
     code, out, shown = send(site, to="12345")
     assert (code, out) == (terminal.FAILED, "")
@@ -281,6 +308,11 @@ def test_status_with_json_is_the_daemons_answer(site: Site) -> None:
     found = json.loads(site.smppctl("status", "--json").stdout)
     assert found["type"] == "status"
     assert found["carriers"][0]["name"] == "alpha"
+
+
+def test_status_is_asked_for_as_the_app_that_is_named(site: Site) -> None:
+    assert site.smppctl("--app", "default", "status").returncode == terminal.OK
+    assert site.smppctl("--app", "nobody", "status").returncode == terminal.USAGE
 
 
 def test_tail_shows_kept_events_and_then_those_that_come(site: Site) -> None:

@@ -238,6 +238,8 @@ class Conversation:
         return ErrorAnswer(code, reason, self.line)
 
     def _not_allowed(self) -> ErrorAnswer:
+        if self.app is None:
+            return self._hello_required()
         reason = "control verbs are for root, the daemon's uid and apps with admin = true"
         return self._refuse("not_allowed", reason)
 

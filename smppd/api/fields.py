@@ -176,7 +176,8 @@ def _has_surrogate(value: JsonValue) -> bool:
 
 def _find_field_fault(name: str, value: JsonValue) -> str | None:
     if name not in SUBMIT_FIELDS:
-        near = get_close_matches(name[:REF_CHARACTERS_MAX], SUBMIT_FIELDS, n=1)
+        served = [field for field in SUBMIT_FIELDS if field not in UNSERVED_FIELDS]
+        near = get_close_matches(name[:REF_CHARACTERS_MAX], served, n=1)
         advice = f"did you mean '{near[0]}'?" if near else "leave it out"
         return f"unknown field {name[:REF_CHARACTERS_MAX]!r}; {advice}"
     if name in UNSERVED_FIELDS:

@@ -19,7 +19,6 @@ import typer
 from smppd import terminal
 from smppd.client import Client, JsonObject
 from smppd.ctl.show import (
-    FINAL_STATES,
     is_last,
     show_answer,
     show_events,
@@ -31,6 +30,9 @@ from smppd.terminal import to_json
 LOOK_SECONDS: Final = 1.0
 """Without an event for so long, ``send --wait`` asks for the message's state: an app may have no
 events, or somebody may have taken them."""
+
+WANTED: Final = ("delivered", "sent")
+"""The ends of a message that are what was wanted: ``sent`` is one where no receipt is awaited."""
 
 SEQ_MAX: Final = 2**63 - 1
 """Above any event: to subscribe there is to learn the latest."""
@@ -105,7 +107,7 @@ def send(
     ] = None,
     no_receipt: Annotated[bool, typer.Option(help="Ask the carrier for no receipt.")] = False,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Follow it to its end; exit 1 unless delivered.")
+        bool, typer.Option("--wait", help="Follow it to its end; exit 1 unless it arrived.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -113,10 +115,11 @@ def send(
     submit: JsonObject = {
         "ref": ref or f"smppctl-{secrets.token_hex(8)}",
         "to": to,
-        "text": sys.stdin.read().removesuffix("\n") if text == "-" else text,
+        "text": read_stdin() if text == "-" else text,
     }
     optional = {"from": sender, "class": message_class, "encoding": encoding, "tag": tag}
     submit |= {name: str(value) for name, value in optional.items() if value is not None}
+    refuse_octets(submit)
     if no_receipt:
         submit["receipt"] = False
 
@@ -138,14 +141,18 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
             show_status(found)
         return terminal.OK
 
-    talk(context.obj, converse, greet=False)
+    # A hello is needed only where the right to ask is an app's, and the peer may be several.
+    talk(context.obj, converse, greet=context.obj.app is not None)
 
 
 @app.command()
 def tail(
     context: typer.Context,
     after: Annotated[
-        int | None, typer.Option(min=0, help="Begin after this seq; default: with what comes now.")
+        int | None,
+        typer.Option(
+            min=0, max=SEQ_MAX, help="Begin after this seq; default: with what comes now."
+        ),
     ] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Only such events; repeatable.")] = None,
     take: Annotated[
@@ -174,6 +181,24 @@ def tail(
     talk(context.obj, converse)
 
 
+def read_stdin() -> str:
+    """The text on stdin, less the newline that ends it."""
+    try:
+        return sys.stdin.read().removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"stdin is no text: {error}", param_hint="--text") from None
+
+
+def refuse_octets(submit: JsonObject) -> None:
+    """typer.BadParameter where the shell gave octets that are no characters (PEP 383)."""
+    for name, value in submit.items():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            reason = "holds octets that are no characters in your locale"
+            raise typer.BadParameter(reason, param_hint=f"--{name}") from None
+
+
 async def send_message(client: Client, submit: JsonObject, *, wait: bool, as_json: bool) -> int:
     """Submits, shows the answer and, where wanted, every event to the last; the exit code."""
     if wait:
@@ -196,9 +221,10 @@ async def follow_message(client: Client, message_id: str, *, as_json: bool) -> i
         show_events(own, reveal=False, as_json=as_json)
         for event in own:
             if is_last(event):
-                return terminal.OK if event["event"] in ("delivered", "sent") else terminal.FAILED
+                return terminal.OK if event["event"] in WANTED else terminal.FAILED
         if not batch:
-            state = (await client.query(id=message_id))["state"]
-            if state in FINAL_STATES:
-                print(f"{state}; its events were told before", file=sys.stderr)
-                return terminal.OK if state == "delivered" else terminal.FAILED
+            message = await client.query(id=message_id)
+            if message["final"]:
+                told = f"{message['state']}; its events were told before, or the app has none"
+                print(told, file=sys.stderr)
+                return terminal.OK if message["state"] in WANTED else terminal.FAILED

@@ -17,7 +17,7 @@ from smppd.log import mask, plain
 from smppd.terminal import count_of, to_json
 
 FINAL_STATES: Final = frozenset({"delivered", "failed", "expired", "cancelled", "unconfirmed"})
-"""What no event follows but, rarely, a late receipt's."""
+"""Events, and states of a message, that no event follows but, rarely, a late receipt's."""
 
 # Fields of an event that a line for people leaves out, or shows in a form of their own.
 UNTOLD: Final = frozenset(
@@ -104,7 +104,7 @@ def show_status(found: JsonObject) -> None:
     up = show_duration(now - found["started_at"])
     print(f"smppd {found['version']}, pid {found['pid']}, up {up}{draining}")
     print(
-        f"{store['queued']} queued, {store['live']} not final, {store['accepted']} accepted since "
+        f"{store['queued']} queued, {store['live']} in memory, {store['accepted']} accepted since "
         f"start, {count_of(found['connections'], 'connection')}"
     )
     for warning in found["warnings"]:

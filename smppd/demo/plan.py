@@ -117,7 +117,7 @@ def _plan_oddities() -> list[Planned]:
         _reject("sender too long", "invalid_sender", sender="ACME Railways Ltd"),
         _reject("emoji as GSM-7", "not_encodable", text="🎉", encoding="gsm7"),
         _reject("over 255 segments", "too_long", text="long " * 8_000),
-        _reject("slip in a field", "bad_field", valid_fro=60),
+        _reject("slip in a field", "bad_field", clas="otp"),
     ]
 
 

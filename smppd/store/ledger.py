@@ -235,7 +235,7 @@ class Ledger:
         key = keys.ref_key(change.app, change.ref)
         bound = self._refs.get(key, self._tables["refs"].get)
         if bound is not None:
-            message = self.message(keys.read_u64(bound))
+            message = self.messages.peek(keys.read_u64(bound))
             if message is not None and not self.retention.ref_is_free(message, self._now):
                 return self._answer_bound_ref(message, bound[8:] == change.digest)
         if isinstance(change.message, Rejection):
@@ -381,10 +381,12 @@ class Ledger:
             if isinstance(entry, bytes):
                 self._settle_doubt_by_receipt(entry)
                 continue
-            message = self.message(entry)
-            if message is None or message.state not in (QUEUED, SENT):
+            # Nearly all are settled: those must not push live messages out of memory.
+            seen = self.messages.peek(entry)
+            if seen is None or seen.state not in (QUEUED, SENT):
                 continue
-            if self._now < life.deadline_of(message):
+            message = self.message(entry)
+            if message is None or self._now < life.deadline_of(message):
                 continue
             if message.state == QUEUED:
                 facts = life.expire(message, self._now)
@@ -467,7 +469,7 @@ class Ledger:
         return self._last_id
 
     def _to_of(self, tag: bytes) -> str | None:
-        message = self.message(keys.unpack_tag(tag)[0])
+        message = self.messages.peek(keys.unpack_tag(tag)[0])
         return None if message is None else message.to
 
     # -- aging out ---

@@ -12,6 +12,7 @@ from smppd.store import keys
 from smppd.store.events import cost_of
 from smppd.store.records import (
     SEGMENT_STATE_NAMES,
+    SENT,
     STATE_NAMES,
     TAKEN,
     LateReceipt,
@@ -44,12 +45,14 @@ class SegmentView(msgspec.Struct, frozen=True):
 
 
 class MessageView(msgspec.Struct, frozen=True):
-    """The answer to ``query``; ``late_receipts`` are those that changed nothing."""
+    """The answer to ``query``; ``final``: its last event was told, unless a late receipt brings
+    another; ``late_receipts`` are those that changed nothing."""
 
     id: str
     ref: str
     app: str
     state: str
+    final: bool
     to: str
     from_: str = msgspec.field(name="from")
     text: str
@@ -80,6 +83,7 @@ def view_message(message: Message, currency: str) -> MessageView:
         ref=message.ref,
         app=message.app,
         state=STATE_NAMES[message.state],
+        final=message.state > SENT,
         to="+" + message.to,
         from_=message.addr,
         text=message.text,

@@ -148,7 +148,7 @@ def explain(fields: str) -> OddSubmit:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ('"vaild_for":60', "unknown field 'vaild_for'; did you mean 'valid_for'?"),
+        ('"encodign":"auto"', "unknown field 'encodign'; did you mean 'encoding'?"),
         ('"zzz":1', "unknown field 'zzz'; leave it out"),
         ('"valid_for":60', "'valid_for' is not served by this release of smppd; leave it out"),
         ('"send_at":1', "'send_at' is not served by this release of smppd; leave it out"),

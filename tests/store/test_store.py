@@ -1080,3 +1080,27 @@ def test_sweeps_are_no_closer_for_what_has_not_aged(open_house: Open) -> None:
     deadline = house.store.next_deadline()
     assert deadline is not None
     assert deadline - house.now > 500
+
+
+def test_query_says_whether_the_last_event_was_told(open_house: Open) -> None:
+    house = open_house(profile=CarrierProfile(receipts="none"))
+    house.up()
+    house.submit("r1")
+    view = house.store.query("shop", ref="r1")
+    assert view is not None
+    assert (view.state, view.final) == ("queued", False)
+    house.answer(house.take())
+    view = house.store.query("shop", ref="r1")
+    assert view is not None
+    assert (view.state, view.final) == ("sent", True)
+
+
+def test_looking_at_a_settled_message_does_not_keep_it_in_memory(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1", valid_for=5)
+    house.answer(house.take(), ids=["m1"])
+    house.receive("m1")
+    house.commit([house.propose("r1")])
+    house.pass_time(6)
+    assert house.store.statistics().live == 0
