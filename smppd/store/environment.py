@@ -115,11 +115,6 @@ class Table:
             if cursor.set_range(start):
                 yield from cast(Iterator[bytes], cursor.iternext(keys=True, values=False))
 
-    def last_key(self) -> bytes | None:
-        """The greatest key, or None in an empty table."""
-        with self._environment.transaction.cursor(db=self._db) as cursor:
-            return bytes(cursor.key()) if cursor.last() else None
-
     def count(self) -> int:
         """How many rows there are on disk."""
         return int(self._environment.transaction.stat(self._db)["entries"])

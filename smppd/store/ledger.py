@@ -107,7 +107,17 @@ class Ledger:
         self._saved_id = 0
         self._now = 0
         self.counts = dict.fromkeys(
-            ("accepted", "duplicates", "matched", "unmatched", "late", "inbound"), 0
+            (
+                "accepted",
+                "duplicates",
+                "matched",
+                "unmatched",
+                "late",
+                "contradictory",
+                "unreadable",
+                "inbound",
+            ),
+            0,
         )
         self.released: list[Message] = []
         self._apply: dict[type, Callable[[Any], Result]] = {
@@ -320,6 +330,9 @@ class Ledger:
             self._tell(message, facts, change.at)
 
     def _receipt_arrived(self, change: ReceiptArrived) -> None:
+        receipt = change.receipt
+        self.counts["contradictory"] += receipt.is_contradictory
+        self.counts["unreadable"] += receipt.stat is not None and receipt.state is None
         rule = self._carriers[change.carrier].message_id
         tag = self.matching.find(change, rule, self._to_of)
         if tag is None:

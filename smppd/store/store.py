@@ -54,6 +54,8 @@ class StoreStatistics(msgspec.Struct, frozen=True):
     receipts_matched: int
     receipts_unmatched: int
     receipts_without_effect: int
+    receipts_contradictory: int
+    receipts_unreadable: int
     inbound: int
     commits: int
 
@@ -161,6 +163,8 @@ class Store:
             receipts_matched=counts["matched"],
             receipts_unmatched=counts["unmatched"],
             receipts_without_effect=counts["late"],
+            receipts_contradictory=counts["contradictory"],
+            receipts_unreadable=counts["unreadable"],
             inbound=counts["inbound"],
             commits=self._commits,
         )

@@ -78,14 +78,6 @@ _SINGLE_GSM7: Final = Plan("gsm7", 1)
 _SINGLE_UCS2: Final = Plan("ucs2", 1)
 
 
-def choose_encoding(text: str, wanted: WantedEncoding) -> Encoding | NotEncodable:
-    """``auto``: GSM-7 when every character is in it, else UCS-2; the others as they say."""
-    planned = _encode(text, wanted)
-    if isinstance(planned, NotEncodable):
-        return planned
-    return "gsm7" if isinstance(planned, bytes) else "ucs2"
-
-
 def plan(text: str, wanted: WantedEncoding) -> Plan | NotEncodable | TooLong:
     """The encoding and the exact number of segments of ``text``."""
     user_data = _encode(text, wanted)

@@ -23,11 +23,6 @@ def decode(data: bytes) -> str:
     return data.decode("utf-16-be", "replace")
 
 
-def has_lone_surrogate(text: str) -> bool:
-    """Whether ``text`` holds a surrogate code point, which no UTF-16 can carry alone."""
-    return first_lone_surrogate(text) is not None
-
-
 def first_lone_surrogate(text: str) -> str | None:
     """The first surrogate code point of ``text``; None if it has none."""
     match = _SURROGATE.search(text)

@@ -9,8 +9,9 @@ Numbered invariants:
 
 1. ``take`` hands over only grants whose transaction has committed (the grant step and the commit
    are one synchronous call, so no task sees a grant in between).
-2. A waiting message has one row on disk and is found through exactly one of: a ``QueueWindow``,
-   the ``half_sent`` of a slot that is up. Stale entries are known by ``queue_group``.
+2. A waiting message has one row on disk and is found through a ``QueueWindow``, or the
+   ``half_sent`` of a slot or, while no bind may go on with it, of its carrier. An entry that was
+   overtaken is known by ``queue_group``.
 3. A slot that is not up is granted nothing.
 """
 

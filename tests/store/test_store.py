@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from smppd.errors import StoreError
@@ -1104,3 +1105,13 @@ def test_looking_at_a_settled_message_does_not_keep_it_in_memory(open_house: Ope
     house.commit([house.propose("r1")])
     house.pass_time(6)
     assert house.store.statistics().live == 0
+
+
+def test_contradictory_and_unreadable_receipts_are_counted(open_house: Open) -> None:
+    house = open_house()
+    receipt = house.receipt("m1", state=5)
+    said = msgspec.structs.replace(receipt.receipt, stat="DELIVRD")
+    house.commit([msgspec.structs.replace(receipt, receipt=said)])
+    house.receive("m2", state=None)
+    counts = house.store.statistics()
+    assert (counts.receipts_contradictory, counts.receipts_unreadable) == (1, 1)

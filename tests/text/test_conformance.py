@@ -163,4 +163,4 @@ def test_e21_loopback_phrase_of_the_two_tables() -> None:
 
 @pytest.mark.parametrize("character", ["`", "ç", "’", "“", "…", "\x1b"])
 def test_e21_what_the_alphabet_lacks_goes_as_ucs2(character: str) -> None:
-    assert segment.choose_encoding(f"a{character}b", "auto") == "ucs2"
+    assert segment.plan(f"a{character}b", "auto") == segment.Plan("ucs2", 1)

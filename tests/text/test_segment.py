@@ -72,10 +72,15 @@ def test_ucs2_cuts_are_grapheme_boundaries_unless_a_grapheme_is_longer_than_a_se
 
 @PROPERTY
 @given(gsm_texts | wide_texts | st.text(max_size=90), st.sampled_from(["auto", "ucs2", "gsm7"]))
-def test_encoding_chosen_is_the_encoding_planned(text: str, wanted: segment.WantedEncoding) -> None:
+def test_encoding_planned_is_gsm7_where_it_may_be_and_can(
+    text: str, wanted: segment.WantedEncoding
+) -> None:
     planned = segment.plan(text, wanted)
-    chosen = segment.choose_encoding(text, wanted)
-    assert chosen == (planned.encoding if isinstance(planned, Plan) else planned)
+    can = wanted != "ucs2" and gsm7.encode(text) is not None
+    if isinstance(planned, Plan):
+        assert planned.encoding == ("gsm7" if can else "ucs2")
+    else:
+        assert not can
 
 
 def test_empty_text_is_one_empty_segment() -> None:
@@ -84,9 +89,9 @@ def test_empty_text_is_one_empty_segment() -> None:
 
 
 def test_auto_takes_gsm7_when_every_character_is_in_it_and_else_ucs2() -> None:
-    assert segment.choose_encoding("Grüße für 20€", "auto") == "gsm7"
-    assert segment.choose_encoding("façade", "auto") == "ucs2"
-    assert segment.choose_encoding("plain", "ucs2") == "ucs2"
+    assert segment.plan("Grüße für 20€", "auto") == Plan("gsm7", 1)
+    assert segment.plan("façade", "auto") == Plan("ucs2", 1)
+    assert segment.plan("plain", "ucs2") == Plan("ucs2", 1)
 
 
 def test_gsm7_names_the_character_it_lacks_and_the_remedy() -> None:

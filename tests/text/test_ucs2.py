@@ -14,7 +14,7 @@ PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=80))
 def test_text_comes_back(text: str) -> None:
     assert ucs2.decode(ucs2.encode(text)) == text
-    assert not ucs2.has_lone_surrogate(text)
+    assert ucs2.first_lone_surrogate(text) is None
 
 
 def test_units_are_big_endian_without_a_mark() -> None:
@@ -26,7 +26,7 @@ def test_character_beyond_the_basic_plane_is_a_surrogate_pair() -> None:
 
 
 def test_lone_surrogates_are_found() -> None:
-    assert ucs2.has_lone_surrogate("a\ud83db")
+    assert ucs2.first_lone_surrogate("a\ud83db") == "\ud83d"
     assert ucs2.first_lone_surrogate("a\ude00\ud83d") == "\ude00"
 
 
