@@ -1,8 +1,9 @@
 """The state of one bind: who may say what now, how long one waits, and how it ends.
 
-It reads and writes every PDU but the two that carry traffic: binds, enquire_link, unbind and
-generic_nack, in either role and in every state, and refuses what nobody asked for. It sees the
-traffic only as a window that is empty or overdue; ``session.py`` has the rest.
+It reads and writes what makes, keeps and ends a bind: binds of the three kinds, enquire_link,
+unbind and generic_nack, in either role and in every state, and refuses what nobody asked for. It
+sees the traffic only as a window that is empty or overdue; ``session.py`` has that, and
+``asides.py`` the requests that are neither.
 
 The rule of response_timer: when the first request is overdue the bind is *stalled*. Nothing new
 goes out, and the answers are read on, for at most one more response_timer or until none is
@@ -20,10 +21,17 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 from smppd.errors import LocalProtocolError
+from smppd.smpp.asks import Asks
 from smppd.smpp.constants import (
     ALERT_NOTIFICATION,
+    BIND_RECEIVER,
+    BIND_RECEIVER_RESP,
     BIND_TRANSCEIVER,
     BIND_TRANSCEIVER_RESP,
+    BIND_TRANSMITTER,
+    BIND_TRANSMITTER_RESP,
+    CANCEL_SM,
+    DATA_SM,
     DELIVER_SM,
     ENQUIRE_LINK,
     ENQUIRE_LINK_RESP,
@@ -34,6 +42,7 @@ from smppd.smpp.constants import (
     ESME_RUNKNOWNERR,
     GENERIC_NACK,
     OUTBIND,
+    QUERY_SM,
     RESPONSE_BIT,
     SEQUENCE_NUMBER_MAX,
     SUBMIT_SM,
@@ -44,11 +53,14 @@ from smppd.smpp.constants import (
 from smppd.smpp.framing import Frame, FramingFault
 from smppd.smpp.pdu import PduFault, encode_deliver_sm_resp
 from smppd.smpp.rare import (
-    BindTransceiver,
-    decode_bind_transceiver,
-    decode_bind_transceiver_resp,
-    encode_bind_transceiver,
-    encode_bind_transceiver_resp,
+    BIND_COMMANDS,
+    BIND_KINDS,
+    Bind,
+    BindKind,
+    decode_bind,
+    decode_bind_resp,
+    encode_bind,
+    encode_bind_resp,
     encode_bodiless,
 )
 from smppd.smpp.signals import (
@@ -72,12 +84,22 @@ State = Literal["open", "binding", "bound", "unbinding", "closed"]
 # What an SMSC of ours names as its version, and the first that may be told (section 5.3.2.25).
 SC_INTERFACE_VERSION: Final = 0x34
 
+# On which binds a side sends traffic, table 2-1. What it may not send it may receive no answer
+# to; enquire_link, unbind and the answers themselves go both ways on all of them.
+SENDS_ON: Final[dict[Role, frozenset[BindKind]]] = {
+    "esme": frozenset({"transceiver", "transmitter"}),
+    "smsc": frozenset({"transceiver", "receiver"}),
+}
+PEERS: Final[dict[Role, Role]] = {"esme": "smsc", "smsc": "esme"}
+
 # Requests the specification gives no response (sections 4.1.7, 4.12.1).
 REQUESTS_WITHOUT_RESPONSE: Final = frozenset({OUTBIND, ALERT_NOTIFICATION})
 
 # Requests we know, refused as RINVBNDSTS where the role or the state does not allow them. What
 # we do not know at all gets a generic_nack.
-REQUESTS_BY_STATE: Final = frozenset({BIND_TRANSCEIVER, SUBMIT_SM, DELIVER_SM})
+REQUESTS_BY_STATE: Final = frozenset(
+    {*BIND_KINDS, SUBMIT_SM, DELIVER_SM, DATA_SM, QUERY_SM, CANCEL_SM}
+)
 
 
 class BindState:
@@ -86,7 +108,10 @@ class BindState:
     def __init__(self, role: Role, window: Window, timers: Timers, now: float) -> None:
         self.role: Role = role
         self.state: State = "open"
+        self.kind: BindKind = "transceiver"
+        self.interface_version = SC_INTERFACE_VERSION  # what the ESME named in its bind
         self.stalled = False
+        self.may_send = False  # whether this kind of bind lets us send traffic
         self.carries_traffic = False  # until its unbind was seen, a bound peer may send
         # Output: what is automatic, and the unbind behind which no request may stand.
         self.answers: list[bytes] = []
@@ -104,6 +129,7 @@ class BindState:
         self._sequence_number = 0
         # Our own bind, enquire_link and unbind: sequence_number -> command_id.
         self._controls: dict[int, int] = {}
+        self.asks = Asks()
         self._peer_unbound = False
 
     @property
@@ -119,26 +145,50 @@ class BindState:
     @property
     def room(self) -> int:
         """How many requests may go out now."""
-        return self._window.room if self.state == "bound" and not self.stalled else 0
+        if self.state != "bound" or self.stalled or not self.may_send:
+            return 0
+        return self._window.room - len(self.asks)
+
+    @property
+    def takes_tlvs(self) -> bool:
+        """Whether the peer knows optional parameters: from 3.4 on (section 3.4)."""
+        return self.interface_version >= SC_INTERFACE_VERSION
 
     def next_sequence_number(self) -> int:
         """1 to 0x7FFFFFFF and round again (section 5.1.4), skipping what still waits."""
         number = self._sequence_number
         while True:
             number = number % SEQUENCE_NUMBER_MAX + 1
-            if number not in self._window and number not in self._controls:
-                self._sequence_number = number
-                return number
+            if number in self._window or number in self._controls or number in self.asks:
+                continue
+            self._sequence_number = number
+            return number
+
+    def next_sequence_numbers(self, count: int) -> list[int]:
+        """``count`` of them in order; one by one only near the end, or where one still waits."""
+        numbers = range(self._sequence_number + 1, self._sequence_number + count + 1)
+        is_free = (
+            numbers.stop <= SEQUENCE_NUMBER_MAX
+            and self._window.has_none_of(numbers)
+            and self._controls.keys().isdisjoint(numbers)
+            and self.asks.has_none_of(numbers)
+        )
+        if not is_free:
+            return [self.next_sequence_number() for _ in numbers]
+        self._sequence_number += count
+        return list(numbers)
 
     # What we want
 
-    def bind(self, bind: BindTransceiver, now: float) -> None:
+    def bind(self, bind: Bind, now: float) -> None:
         """ESME: ask to be bound."""
         if self.role != "esme" or self.state != "open":
             raise LocalProtocolError(f"an {self.role} session that is {self.state} cannot bind")
         sequence_number = self.next_sequence_number()
-        self.answers.append(encode_bind_transceiver(bind, sequence_number))
-        self._controls[sequence_number] = BIND_TRANSCEIVER
+        self.answers.append(encode_bind(bind, sequence_number))
+        self._controls[sequence_number] = BIND_COMMANDS[bind.kind]
+        self.kind = bind.kind
+        self.interface_version = bind.interface_version
         self.state = "binding"
         self.deadlines.start_init(now)
 
@@ -146,21 +196,17 @@ class BindState:
         """SMSC: let the peer in; nothing if it has gone meanwhile."""
         if self.state != "binding" or self.role != "smsc":
             return
-        # Section 3.4: no optional parameters towards a peer older than 3.4.
-        old = signal.interface_version < SC_INTERFACE_VERSION
-        version = None if old else SC_INTERFACE_VERSION
-        self.answers.append(
-            encode_bind_transceiver_resp(signal.sequence_number, ESME_ROK, system_id, version)
-        )
+        version = SC_INTERFACE_VERSION if self.takes_tlvs else None
+        number = signal.sequence_number
+        self.answers.append(encode_bind_resp(self.kind, number, ESME_ROK, system_id, version))
         self._enter_bound(now)
 
     def refuse(self, signal: BindReceived, command_status: int) -> None:
         """SMSC: answer the bind with an error and close; nothing if the peer has gone."""
         if self.state != "binding" or self.role != "smsc":
             return
-        self.answers.append(
-            encode_bodiless(BIND_TRANSCEIVER_RESP, command_status, signal.sequence_number)
-        )
+        response = signal.command_id | RESPONSE_BIT
+        self.answers.append(encode_bodiless(response, command_status, signal.sequence_number))
         self.close()
 
     def unbind(self, now: float) -> None:
@@ -182,14 +228,15 @@ class BindState:
         """When ``handle_timers`` has something to do."""
         if self.state != "bound":
             return self.deadlines.phase
-        return self.deadlines.next_of_bound(self._window.first_deadline(), self.stalled)
+        deadline = self.deadlines.next_of_bound(self._window.first_deadline(), self.stalled)
+        return min(deadline, self.asks.first_deadline())
 
     def handle_timers(self, now: float) -> list[Signal]:
         """Act on the deadlines that have come."""
         if now < self.next_deadline():
             return []
         if self.state == "bound":
-            return self._handle_bound_timers(now)
+            return [*self.asks.end_overdue(now), *self._handle_bound_timers(now)]
         if self.state == "unbinding":
             self.close()
             return []
@@ -232,7 +279,7 @@ class BindState:
         if frame.command_id & RESPONSE_BIT:
             self.unknown_responses += 1
             return []
-        return [self._receive_unexpected(frame)]
+        return [self.refuse_unexpected(frame)]
 
     def refuse_pdu(self, frame: Frame, command_status: int, reason: str) -> PduRefused:
         """Answer one request with its own response and an error."""
@@ -246,10 +293,11 @@ class BindState:
         self.pdus_refused += 1
         return PduRefused(frame.command_id, sequence_number, reason, frame.body)
 
-    def _receive_unexpected(self, frame: Frame) -> PduRefused:
+    def refuse_unexpected(self, frame: Frame) -> PduRefused:
+        """Refuse one request as the specification asks: by its response, a nack, or silence."""
         name = command_name(frame.command_id)
         if frame.command_id in REQUESTS_BY_STATE:
-            reason = f"{name} while the {self.role} session was {self.state}"
+            reason = f"{name} while the {self.role} session was {self.state} as {self.kind}"
             return self.refuse_pdu(frame, ESME_RINVBNDSTS, reason)
         if frame.command_id not in REQUESTS_WITHOUT_RESPONSE:
             nack = encode_bodiless(GENERIC_NACK, ESME_RINVCMDID, frame.sequence_number)
@@ -276,13 +324,15 @@ class BindState:
 
     def _receive_bind(self, frame: Frame, now: float) -> list[Signal]:
         if self.role != "smsc" or self.state == "unbinding":
-            return [self._receive_unexpected(frame)]
+            return [self.refuse_unexpected(frame)]
         if self.state != "open":
             return [self.refuse_pdu(frame, ESME_RALYBND, "a second bind")]
-        bind = decode_bind_transceiver(frame.body)
+        bind = decode_bind(BIND_KINDS[frame.command_id], frame.body)
         if isinstance(bind, PduFault):
             return [self.refuse_pdu(frame, bind.command_status, bind.reason)]
         self.state = "binding"
+        self.kind = bind.kind
+        self.interface_version = bind.interface_version
         self.deadlines.phase = math.inf  # it is our turn now
         return [
             BindReceived(
@@ -308,12 +358,15 @@ class BindState:
         command_status = frame.command_status or ESME_RUNKNOWNERR
         if frame.sequence_number in self._controls:
             return self._finish_control(frame, command_status, now)
+        if (answered := self.asks.nack(frame.sequence_number, command_status)) is not None:
+            return [answered]
         waiting = self._window.pop(frame.sequence_number, None)
         if waiting is None:
             self.unknown_responses += 1
             return []
+        self._window.data_numbers.discard(frame.sequence_number)
         if self.role == "esme":
-            return [SubmitAnswered(waiting.tag, command_status, "")]
+            return [SubmitAnswered(waiting.tag, command_status, "", frame.sequence_number)]
         return [DeliverAnswered(waiting.tag, command_status)]
 
     def _finish_control(self, frame: Frame, command_status: int, now: float) -> list[Signal]:
@@ -332,12 +385,13 @@ class BindState:
             self.close()
             return BindRejected(command_status)
         self._enter_bound(now)
-        response = decode_bind_transceiver_resp(frame.body)
+        response = decode_bind_resp(frame.body)
         return Bound(response.system_id, response.interface_version)
 
     def _enter_bound(self, now: float) -> None:
         self.state = "bound"
-        self.carries_traffic = True
+        self.may_send = self.kind in SENDS_ON[self.role]
+        self.carries_traffic = self.kind in SENDS_ON[PEERS[self.role]]
         self.deadlines.phase = math.inf
         self.deadlines.carry(now)
 
@@ -376,6 +430,10 @@ RARE_PDUS: Final[dict[int, Callable[[BindState, Frame, float], list[Signal]]]] =
     GENERIC_NACK: BindState._receive_generic_nack,
     UNBIND: BindState._receive_unbind,
     UNBIND_RESP: BindState._receive_control_resp,
+    BIND_RECEIVER: BindState._receive_bind,
+    BIND_RECEIVER_RESP: BindState._receive_control_resp,
+    BIND_TRANSMITTER: BindState._receive_bind,
+    BIND_TRANSMITTER_RESP: BindState._receive_control_resp,
     BIND_TRANSCEIVER: BindState._receive_bind,
     BIND_TRANSCEIVER_RESP: BindState._receive_control_resp,
     ENQUIRE_LINK: BindState._receive_enquire_link,

@@ -234,7 +234,7 @@ def _encode(command_id: int, pdu: ShortMessagePdu, sequence_number: int) -> byte
         pdu.data_coding,
         pdu.sm_default_msg_id,
     )
-    tlvs = _encode_tlvs(pdu) if pdu.tlvs else b""
+    tlvs = _encode_own_tlvs(pdu) if pdu.tlvs else b""
     length = 17 + len(head) + len(destination) + len(tail) + sm_length + len(tlvs)
     return b"%b%b%b%b%c%b%b" % (
         HEADER.pack(length, command_id, 0, sequence_number),
@@ -299,11 +299,16 @@ def _time_octets(name: str, value: str) -> bytes:
     return c_octets(name, value, TIME_OCTETS_MAX)
 
 
-def _encode_tlvs(pdu: ShortMessagePdu) -> bytes:
+def _encode_own_tlvs(pdu: ShortMessagePdu) -> bytes:
     if pdu.short_message and TLV_MESSAGE_PAYLOAD in pdu.tlvs:
         raise LocalProtocolError("message_payload stands instead of short_message, not beside it")
+    return encode_tlvs(pdu.tlvs)
+
+
+def encode_tlvs(tlvs: dict[int, bytes]) -> bytes:
+    """The optional parameters in their order; ``LocalProtocolError`` for one that does not fit."""
     parts: list[bytes] = []
-    for tag, value in pdu.tlvs.items():
+    for tag, value in tlvs.items():
         if len(value) > TLV_OCTETS_MAX or not 0 <= tag <= 0xFFFF:
             raise LocalProtocolError(f"TLV {tag:#06x} does not fit its tag and length fields")
         parts += (_TLV_HEADER.pack(tag, len(value)), value)

@@ -1,4 +1,4 @@
-"""Every PDU that is not on the hot path: binds through smpplib, and those without a body.
+"""The PDUs that make, keep and end a bind: binds through smpplib, and those without a body.
 
 The one place where smpplib builds or reads a PDU, and a checked one, since smpplib 2.2.4 cuts
 strings that are too long, lets a NUL shift the fields after it, drops the sequence number it is
@@ -11,18 +11,22 @@ The PDUs without a body are four integers, to which smpplib adds nothing; a test
 
 from __future__ import annotations
 
+from typing import Final, Literal
+
 import msgspec
 from smpplib.smpp import make_pdu, parse_pdu
 
 from smppd.errors import LocalProtocolError
 from smppd.smpp.constants import (
+    BIND_RECEIVER,
     BIND_TRANSCEIVER,
-    BIND_TRANSCEIVER_RESP,
+    BIND_TRANSMITTER,
     ESME_RINVCMDLEN,
     ESME_RINVPASWD,
     ESME_RINVSYSID,
     ESME_RINVSYSTYP,
     ESME_ROK,
+    RESPONSE_BIT,
     TLV_SC_INTERFACE_VERSION,
 )
 from smppd.smpp.pdu import HEADER, HEADER_OCTETS, PduFault, c_octets, decode_tlvs
@@ -38,8 +42,24 @@ ADDRESS_RANGE_OCTETS_MAX = 41
 SC_INTERFACE_VERSION_TAGS = (TLV_SC_INTERFACE_VERSION, 0x1002)
 
 
-class BindTransceiver(msgspec.Struct, frozen=True):
-    """The fields of bind_transceiver, section 4.1.5. ``interface_version`` is 0x34 for 3.4."""
+BindKind = Literal["transceiver", "transmitter", "receiver"]
+
+BIND_COMMANDS: Final[dict[BindKind, int]] = {
+    "transceiver": BIND_TRANSCEIVER,
+    "transmitter": BIND_TRANSMITTER,
+    "receiver": BIND_RECEIVER,
+}
+
+BIND_KINDS: Final[dict[int, BindKind]] = {
+    command_id: kind for kind, command_id in BIND_COMMANDS.items()
+}
+
+
+class Bind(msgspec.Struct, frozen=True):
+    """The fields the three binds share, sections 4.1.1 to 4.1.5, and which of them it is.
+
+    ``interface_version`` is 0x34 for 3.4, 0x33 for 3.3.
+    """
 
     system_id: str
     password: str
@@ -48,13 +68,14 @@ class BindTransceiver(msgspec.Struct, frozen=True):
     addr_ton: int = 0
     addr_npi: int = 0
     address_range: str = ""
+    kind: BindKind = "transceiver"
 
     def __repr__(self) -> str:
         """Without the password."""
-        return f"BindTransceiver(system_id={self.system_id!r}, system_type={self.system_type!r})"
+        return f"Bind({self.kind}, system_id={self.system_id!r}, system_type={self.system_type!r})"
 
 
-class BindTransceiverResp(msgspec.Struct, frozen=True):
+class BindResp(msgspec.Struct, frozen=True):
     """What an SMSC says of itself; the version is None where it says none."""
 
     system_id: str
@@ -66,7 +87,7 @@ def encode_bodiless(command_id: int, command_status: int, sequence_number: int) 
     return HEADER.pack(HEADER_OCTETS, command_id, command_status, sequence_number)
 
 
-def encode_bind_transceiver(bind: BindTransceiver, sequence_number: int) -> bytes:
+def encode_bind(bind: Bind, sequence_number: int) -> bytes:
     """The whole PDU. ``LocalProtocolError`` for a field that is too long or not ASCII."""
     c_octets("system_id", bind.system_id, SYSTEM_ID_OCTETS_MAX)
     c_octets("password", bind.password, PASSWORD_OCTETS_MAX)
@@ -75,7 +96,7 @@ def encode_bind_transceiver(bind: BindTransceiver, sequence_number: int) -> byte
     if not all(0 <= n <= 0xFF for n in (bind.interface_version, bind.addr_ton, bind.addr_npi)):
         raise LocalProtocolError("an integer field is one octet")
     pdu = make_pdu(
-        "bind_transceiver",
+        f"bind_{bind.kind}",
         sequence=0,
         system_id=bind.system_id,
         password=bind.password,
@@ -89,20 +110,25 @@ def encode_bind_transceiver(bind: BindTransceiver, sequence_number: int) -> byte
     return bytes(pdu.generate())
 
 
-def encode_bind_transceiver_resp(
-    sequence_number: int, command_status: int, system_id: str, interface_version: int | None
+def encode_bind_resp(
+    kind: BindKind,
+    sequence_number: int,
+    command_status: int,
+    system_id: str,
+    interface_version: int | None,
 ) -> bytes:
     """The whole PDU; an error status has no body (section 4.1.6)."""
     if command_status != ESME_ROK:
-        return encode_bodiless(BIND_TRANSCEIVER_RESP, command_status, sequence_number)
+        response = BIND_COMMANDS[kind] | RESPONSE_BIT
+        return encode_bodiless(response, command_status, sequence_number)
     c_octets("system_id", system_id, SYSTEM_ID_OCTETS_MAX)
-    pdu = make_pdu("bind_transceiver_resp", system_id=system_id)
+    pdu = make_pdu(f"bind_{kind}_resp", system_id=system_id)
     pdu.sequence = sequence_number
     pdu.sc_interface_version = interface_version
     return bytes(pdu.generate())
 
 
-def decode_bind_transceiver(body: bytes) -> BindTransceiver | PduFault:
+def decode_bind(kind: BindKind, body: bytes) -> Bind | PduFault:
     """Read what follows the header, as strictly as the specification does."""
     fields = body.split(b"\0", 3)
     if len(fields) < 4 or len(fields[3]) < 3 or b"\0" not in fields[3][3:]:
@@ -120,10 +146,9 @@ def decode_bind_transceiver(body: bytes) -> BindTransceiver | PduFault:
     tlvs = decode_tlvs(body, end)
     if isinstance(tlvs, PduFault):
         return tlvs
-    pdu = parse_pdu(
-        HEADER.pack(HEADER_OCTETS + end, BIND_TRANSCEIVER, 0, 0) + body[:end], sequence=0
-    )
-    return BindTransceiver(
+    header = HEADER.pack(HEADER_OCTETS + end, BIND_COMMANDS[kind], 0, 0)
+    pdu = parse_pdu(header + body[:end], sequence=0)
+    return Bind(
         pdu.system_id.decode("latin-1"),
         pdu.password.decode("latin-1"),
         pdu.system_type.decode("latin-1"),
@@ -131,10 +156,11 @@ def decode_bind_transceiver(body: bytes) -> BindTransceiver | PduFault:
         pdu.addr_ton,
         pdu.addr_npi,
         pdu.address_range.decode("latin-1"),
+        kind,
     )
 
 
-def decode_bind_transceiver_resp(body: bytes) -> BindTransceiverResp:
+def decode_bind_resp(body: bytes) -> BindResp:
     """Read what follows the header, whatever it is.
 
     Centres send no body, a body with an error, an id without its NUL, a version under another
@@ -151,6 +177,6 @@ def decode_bind_transceiver_resp(body: bytes) -> BindTransceiverResp:
             if tlvs.get(tag)
         ]
     )
-    return BindTransceiverResp(
+    return BindResp(
         system_id[: SYSTEM_ID_OCTETS_MAX - 1].decode("latin-1"), versions[0] if versions else None
     )

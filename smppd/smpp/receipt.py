@@ -78,7 +78,8 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
 
     ``id`` is from the text, ``tlv_id`` the receipted_message_id. ``err`` is the text's, else
     the network_error_code's. ``state`` is the TLV's where that is a known one, else the
-    word's; None where neither says. The dates are raw: ``parse_date``.
+    word's; None where neither says. The dates are raw: ``parse_date``. ``raw`` is the whole body
+    as it came.
     """
 
     id: str | None = None
@@ -92,6 +93,7 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     done_date: str | None = None
     state: int | None = None
     intermediate: bool = False
+    raw: bytes = b""
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -150,6 +152,7 @@ def parse_receipt(
     """
     if tlvs and not body:
         body = tlvs.get(constants.TLV_MESSAGE_PAYLOAD, b"")
+    raw = body
     if esm_class & constants.ESM_UDHI and body and body[0] < len(body):
         body = body[1 + body[0] :]
     text = latin_text(body)
@@ -166,7 +169,7 @@ def parse_receipt(
     if state is None:
         state = STATES_BY_STAT.get(stat) if stat in STATES_BY_STAT else state_of(stat)
     intermediate = esm_class & constants.ESM_TYPE_INTERMEDIATE != 0
-    return Receipt(id_, tlv_id, sub, dlvrd, stat, err, said, submit, done, state, intermediate)
+    return Receipt(id_, tlv_id, sub, dlvrd, stat, err, said, submit, done, state, intermediate, raw)
 
 
 def parse_date(raw: str | None) -> str | None:

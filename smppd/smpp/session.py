@@ -21,29 +21,42 @@ Invariants:
 1. A request leaves the window exactly once: as answered, as unwritten or as unanswered.
 2. What ``data_to_send`` returned counts as written, whatever became of it: that is doubt. What it
    did not return never goes out once the session is stalled or closed or the peer has unbound.
-3. A deliver_sm is acknowledged by ``acknowledge`` alone, for the shell makes it durable first.
+3. A deliver_sm (or data_sm) is acknowledged by ``acknowledge`` alone, for the shell makes it
+   durable first.
 4. A response or a generic_nack is never answered, so two peers cannot loop.
 5. After a PeerFault the list ends and nothing is read any more.
 
-Traffic is here, everything else a bind says is in ``bind.py``. Neither knows what a tag is, how
+Traffic is here, as submit_sm and deliver_sm or as data_sm either way; the bind itself is in
+``bind.py``, and what is said beside both in ``asides.py``. None of them knows what a tag is, how
 fast submits may go (``throughput.py``) or when to bind again.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from smppd.errors import LocalProtocolError
+from smppd.smpp import asides
 from smppd.smpp.bind import BindState, Role, State
 from smppd.smpp.constants import (
+    DATA_SM,
+    DATA_SM_RESP,
     DELIVER_SM,
     DELIVER_SM_RESP,
     ESME_ROK,
     SUBMIT_SM,
     SUBMIT_SM_RESP,
+)
+from smppd.smpp.data_sm import (
+    DataSm,
+    as_traffic,
+    decode_data_sm,
+    encode_data_sm,
+    encode_data_sm_resp,
 )
 from smppd.smpp.framing import Frame, FrameBuffer, FramingFault
 from smppd.smpp.pdu import (
@@ -58,7 +71,8 @@ from smppd.smpp.pdu import (
     encode_submit_sm,
     encode_submit_sm_resp,
 )
-from smppd.smpp.rare import BindTransceiver
+from smppd.smpp.rare import Bind
+from smppd.smpp.requests import Ask, CancelAnswer, Deliver, QueryAnswer, Submit, SubmitAnswer
 from smppd.smpp.signals import (
     BindReceived,
     DeliverAnswered,
@@ -70,13 +84,17 @@ from smppd.smpp.signals import (
     Unanswered,
     Unwritten,
 )
+from smppd.smpp.sundry import AlertNotification, Outbind
 from smppd.smpp.timers import Timers
 from smppd.smpp.window import Window
 
 __all__ = [
     "ANSWERS_WAITING_MAX",
-    "BindTransceiver",
+    "Ask",
+    "Bind",
+    "CancelAnswer",
     "Deliver",
+    "QueryAnswer",
     "Role",
     "Session",
     "SessionStatistics",
@@ -89,28 +107,6 @@ __all__ = [
 # Answers that wait to be written. A peer that sends requests and never reads ends here: at 16
 # octets each this is 1 MiB, far more than any peer sends ahead before it reads an answer.
 ANSWERS_WAITING_MAX: Final = 65_536
-
-
-class Submit(msgspec.Struct, frozen=True):
-    """A submit_sm to send; ``tag`` comes back with its answer."""
-
-    tag: object
-    pdu: SubmitSm
-
-
-class Deliver(msgspec.Struct, frozen=True):
-    """SMSC: a deliver_sm to send; ``tag`` comes back with its answer."""
-
-    tag: object
-    pdu: DeliverSm
-
-
-class SubmitAnswer(msgspec.Struct, frozen=True, gc=False):
-    """SMSC: the answer to one SubmitReceived."""
-
-    sequence_number: int
-    command_status: int
-    message_id: str
 
 
 class SessionStatistics(msgspec.Struct, frozen=True):
@@ -158,13 +154,18 @@ class Session:
         return self._bind.stalled
 
     @property
+    def interface_version(self) -> int:
+        """What the ESME named in its bind: 0x34 for 3.4; below that no PDU may have TLVs."""
+        return self._bind.interface_version
+
+    @property
     def room(self) -> int:
-        """ESME: how many submit_sm may be handed in now."""
+        """ESME: how many submit_sm and asks may be handed in now; none on a receiver."""
         return self._bind.room if self._bind.role == "esme" else 0
 
     @property
     def deliver_room(self) -> int:
-        """SMSC: how many deliver_sm may be handed in now."""
+        """SMSC: how many deliver_sm may be handed in now; none to a transmitter."""
         return self._bind.room if self._bind.role == "smsc" else 0
 
     def statistics(self) -> SessionStatistics:
@@ -183,7 +184,7 @@ class Session:
 
     # What we want
 
-    def bind(self, bind: BindTransceiver, now: float) -> None:
+    def bind(self, bind: Bind, now: float) -> None:
         """ESME: ask to be bound; Bound or BindRejected follows, or a PeerFault in time.
 
         ``LocalProtocolError`` for a field that is too long or not ASCII, or for a second bind.
@@ -191,15 +192,31 @@ class Session:
         self._bind.bind(bind, now)
 
     def submit(self, submits: Sequence[Submit], now: float) -> None:
-        """ESME: queue submit_sm. ``LocalProtocolError`` beyond ``room``, or for a bad field."""
+        """ESME: queue submit_sm or data_sm. ``LocalProtocolError`` beyond ``room``, for a bad
+        field, or for TLVs where the bind is older than 3.4."""
         if len(submits) > self.room:
             raise LocalProtocolError(f"{len(submits)} submits where {self.room} fit")
-        numbers = [self._bind.next_sequence_number() for _ in submits]
+        if not self._bind.takes_tlvs:
+            _check_no_tlvs(submits)
+        numbers = self._bind.next_sequence_numbers(len(submits))
         octets = [
             encode_submit_sm(submit.pdu, number)
+            if isinstance(submit.pdu, SubmitSm)
+            else self._encode_data(submit.pdu, number)
             for submit, number in zip(submits, numbers, strict=True)
         ]
         self._queue([submit.tag for submit in submits], numbers, octets, now)
+
+    def ask(self, asks: Sequence[Ask], now: float) -> None:
+        """ESME: send query_sm or cancel_sm; each is answered, or told in an AskUnanswered.
+
+        ``LocalProtocolError`` beyond ``room``, or for a bad field.
+        """
+        if len(asks) > self.room:
+            raise LocalProtocolError(f"{len(asks)} asks where {self.room} fit")
+        bind = self._bind
+        numbers = bind.next_sequence_numbers(len(asks))
+        bind.answers += bind.asks.add(asks, numbers, bind.deadlines.response_deadline(now))
 
     def acknowledge(self, signals: Sequence[Signal], command_status: int = ESME_ROK) -> None:
         """ESME: answer every DeliverReceived among ``signals``; nothing once it is too late."""
@@ -207,6 +224,8 @@ class Session:
             return
         answers = [
             encode_deliver_sm_resp(signal.sequence_number, command_status)
+            if signal.command_id == DELIVER_SM
+            else encode_data_sm_resp(signal.sequence_number, command_status, "")
             for signal in signals
             if isinstance(signal, DeliverReceived)
         ]
@@ -231,17 +250,43 @@ class Session:
             return
         octets = [
             encode_submit_sm_resp(one.sequence_number, one.command_status, one.message_id)
+            if one.command_id == SUBMIT_SM
+            else encode_data_sm_resp(one.sequence_number, one.command_status, one.message_id)
             for one in answers
         ]
         self._bind.answers.append(b"".join(octets))
 
+    def answer_query(self, answers: Sequence[QueryAnswer]) -> None:
+        """SMSC: answer QueryReceived; nothing once it is too late."""
+        asides.answer_queries(self._bind, answers)
+
+    def answer_cancel(self, answers: Sequence[CancelAnswer]) -> None:
+        """SMSC: answer CancelReceived; nothing once it is too late."""
+        asides.answer_cancels(self._bind, answers)
+
+    def alert(self, alerts: Sequence[AlertNotification]) -> None:
+        """SMSC: say that phones can be reached; nothing to a bind that may not be told."""
+        asides.send_alerts(self._bind, alerts)
+
+    def outbind(self, system_id: str, password: str, now: float) -> None:
+        """SMSC: on a stream of its own making, ask to be bound to, within session_init_timer.
+
+        ``LocalProtocolError`` once the peer has bound, or for a bad field.
+        """
+        asides.send_outbind(self._bind, Outbind(system_id, password), now)
+
     def deliver(self, delivers: Sequence[Deliver], now: float) -> None:
-        """SMSC: queue deliver_sm. ``LocalProtocolError`` beyond ``deliver_room``."""
+        """SMSC: queue deliver_sm or data_sm. ``LocalProtocolError`` beyond ``deliver_room``, for
+        a bad field, or for TLVs where the bind is older than 3.4."""
         if len(delivers) > self.deliver_room:
             raise LocalProtocolError(f"{len(delivers)} delivers where {self.deliver_room} fit")
-        numbers = [self._bind.next_sequence_number() for _ in delivers]
+        if not self._bind.takes_tlvs:
+            _check_no_tlvs(delivers)
+        numbers = self._bind.next_sequence_numbers(len(delivers))
         octets = [
             encode_deliver_sm(deliver.pdu, number)
+            if isinstance(deliver.pdu, DeliverSm)
+            else self._encode_data(deliver.pdu, number)
             for deliver, number in zip(delivers, numbers, strict=True)
         ]
         self._queue([deliver.tag for deliver in delivers], numbers, octets, now)
@@ -254,6 +299,11 @@ class Session:
         bind.farewell = b""
         self._octets_sent += len(data)
         return data
+
+    def _encode_data(self, pdu: DataSm, sequence_number: int) -> bytes:
+        octets = encode_data_sm(pdu, sequence_number)
+        self._window.data_numbers.add(sequence_number)
+        return octets
 
     def _queue(
         self, tags: list[object], numbers: list[int], octets: list[bytes], now: float
@@ -288,8 +338,8 @@ class Session:
     def receive_eof(self, now: float) -> list[Signal]:
         """The stream has ended, or was given up: what became of the requests, told once.
 
-        Unwritten comes before Unanswered, each only if there is one, and a PeerFault last unless
-        an unbind or an earlier fault had announced the end.
+        AskUnanswered comes first, then Unwritten, then Unanswered, each only if there is one, and
+        a PeerFault last unless an unbind or an earlier fault had announced the end.
         """
         if self._ended:
             return []
@@ -297,7 +347,7 @@ class Session:
         state = self._bind.state
         self._bind.close()
         remains = self._window.end()
-        signals: list[Signal] = []
+        signals: list[Signal] = [*self._bind.asks.end_overdue(math.inf)]
         if remains.unwritten:
             signals.append(Unwritten(remains.unwritten))
         if remains.unanswered:
@@ -325,12 +375,16 @@ class Session:
         signals: list[Signal] = []
         append = signals.append
         pop = self._window.pop
+        data_numbers = self._window.data_numbers
         for frame in frames:
             if isinstance(frame, FramingFault):
                 append(bind.lose_stream(frame))
                 break
             command_id = frame.command_id
             if command_id == SUBMIT_SM_RESP:
+                if data_numbers and frame.sequence_number in data_numbers:
+                    bind.unknown_responses += 1
+                    continue
                 waiting = pop(frame.sequence_number, None)
                 if waiting is None:
                     bind.unknown_responses += 1
@@ -339,7 +393,8 @@ class Session:
                 if isinstance(message_id, PduFault):
                     message_id = ""  # accepted under an id nobody can keep: untrackable
                     bind.pdus_refused += 1
-                append(SubmitAnswered(waiting.tag, frame.command_status, message_id))
+                status, number = frame.command_status, frame.sequence_number
+                append(SubmitAnswered(waiting.tag, status, message_id, number))
             elif command_id == DELIVER_SM and bind.carries_traffic:
                 pdu = decode_deliver_sm(frame.body)
                 if isinstance(pdu, PduFault):
@@ -349,7 +404,7 @@ class Session:
                 bind.deadlines.carry(now)
                 append(DeliverReceived(frame.sequence_number, pdu))
             else:
-                signals += bind.receive(frame, now)
+                signals += self._receive_rare(frame, now)
                 if bind.closed:
                     break
         return signals
@@ -359,12 +414,16 @@ class Session:
         signals: list[Signal] = []
         append = signals.append
         pop = self._window.pop
+        data_numbers = self._window.data_numbers
         for frame in frames:
             if isinstance(frame, FramingFault):
                 append(bind.lose_stream(frame))
                 break
             command_id = frame.command_id
             if command_id == DELIVER_SM_RESP:
+                if data_numbers and frame.sequence_number in data_numbers:
+                    bind.unknown_responses += 1
+                    continue
                 waiting = pop(frame.sequence_number, None)
                 if waiting is None:
                     bind.unknown_responses += 1
@@ -379,7 +438,50 @@ class Session:
                 bind.deadlines.carry(now)
                 append(SubmitReceived(frame.sequence_number, pdu))
             else:
-                signals += bind.receive(frame, now)
+                signals += self._receive_rare(frame, now)
                 if bind.closed:
                     break
         return signals
+
+    # What is neither of the two
+
+    def _receive_rare(self, frame: Frame, now: float) -> list[Signal]:
+        bind = self._bind
+        if frame.command_id == DATA_SM and bind.carries_traffic:
+            return [self._receive_data_sm(frame, now)]
+        if frame.command_id == DATA_SM_RESP:
+            return self._receive_data_sm_resp(frame)
+        return asides.receive(bind, frame) or bind.receive(frame, now)
+
+    def _receive_data_sm(self, frame: Frame, now: float) -> Signal:
+        bind = self._bind
+        pdu = decode_data_sm(frame.body)
+        if isinstance(pdu, PduFault):
+            return bind.refuse_pdu(frame, pdu.command_status, pdu.reason)
+        self._requests_received += 1
+        bind.deadlines.carry(now)
+        if bind.role == "esme":
+            return DeliverReceived(frame.sequence_number, as_traffic(pdu, DeliverSm), DATA_SM)
+        return SubmitReceived(frame.sequence_number, as_traffic(pdu, SubmitSm), DATA_SM)
+
+    def _receive_data_sm_resp(self, frame: Frame) -> list[Signal]:
+        bind = self._bind
+        number, command_status = frame.sequence_number, frame.command_status
+        waiting = self._window.pop(number, None) if number in self._window.data_numbers else None
+        if waiting is None:
+            bind.unknown_responses += 1
+            return []
+        self._window.data_numbers.discard(number)
+        if bind.role == "smsc":
+            return [DeliverAnswered(waiting.tag, command_status)]
+        message_id = decode_submit_sm_resp(frame.body)  # data_sm_resp begins as that does
+        if isinstance(message_id, PduFault):
+            message_id = ""
+            bind.pdus_refused += 1
+        return [SubmitAnswered(waiting.tag, command_status, message_id, number)]
+
+
+def _check_no_tlvs(requests: Sequence[Submit] | Sequence[Deliver]) -> None:
+    for request in requests:
+        if isinstance(request.pdu, DataSm) or request.pdu.tlvs:
+            raise LocalProtocolError("a bind older than 3.4 knows no data_sm and no TLVs")

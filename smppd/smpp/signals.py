@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import msgspec
 
-from smppd.smpp.constants import command_name
+from smppd.smpp.constants import DELIVER_SM, SUBMIT_SM, command_name
 from smppd.smpp.pdu import DeliverSm, SubmitSm
+from smppd.smpp.rare import BIND_KINDS, BindKind
+from smppd.smpp.sundry import CancelSm, QuerySm
 
 
 class Bound(msgspec.Struct, frozen=True, gc=False):
@@ -27,7 +29,7 @@ class BindRejected(msgspec.Struct, frozen=True, gc=False):
 
 
 class SubmitAnswered(msgspec.Struct, frozen=True):
-    """ESME: the answer to one submit_sm; ``message_id`` is empty where the SMSC gave none.
+    """ESME: the answer to one submit_sm or data_sm; ``message_id`` is empty where there is none.
 
     A generic_nack with our sequence_number is an answer as well, and never one of success.
     """
@@ -35,13 +37,64 @@ class SubmitAnswered(msgspec.Struct, frozen=True):
     tag: object
     command_status: int
     message_id: str
+    sequence_number: int = 0
 
 
 class DeliverReceived(msgspec.Struct, frozen=True, gc=False):
-    """ESME: a deliver_sm, which stays unanswered until ``Session.acknowledge``."""
+    """ESME: a deliver_sm, which stays unanswered until ``Session.acknowledge``.
+
+    Where ``command_id`` is DATA_SM, ``pdu`` says what that said, its text in message_payload.
+    """
 
     sequence_number: int
     pdu: DeliverSm
+    command_id: int = DELIVER_SM
+
+
+class QueryAnswered(msgspec.Struct, frozen=True):
+    """ESME: the answer to one query_sm; the last four say nothing where it was refused.
+
+    ``message_state`` and ``error_code`` are None where the SMSC named none.
+    """
+
+    tag: object
+    command_status: int
+    message_id: str = ""
+    final_date: str = ""
+    message_state: int | None = None
+    error_code: int | None = None
+
+
+class CancelAnswered(msgspec.Struct, frozen=True):
+    """ESME: the answer to one cancel_sm."""
+
+    tag: object
+    command_status: int
+
+
+class AskUnanswered(msgspec.Struct, frozen=True):
+    """ESME: these got no answer within response_timer, or before the end. Nothing is in doubt."""
+
+    tags: list[object]
+
+
+class AlertReceived(msgspec.Struct, frozen=True, gc=False):
+    """ESME: a phone can be reached again (alert_notification); ``availability`` as it is there."""
+
+    source_addr: str
+    esme_addr: str
+    availability: int | None
+
+
+class OutbindReceived(msgspec.Struct, frozen=True, gc=False):
+    """ESME, before the bind: an SMSC asks to be bound to, and says who it is."""
+
+    system_id: str
+    password: str
+
+    def __repr__(self) -> str:
+        """Without the password."""
+        return f"OutbindReceived(system_id={self.system_id!r})"
 
 
 class Stalled(msgspec.Struct, frozen=True, gc=False):
@@ -98,23 +151,46 @@ class BindReceived(msgspec.Struct, frozen=True, gc=False):
     interface_version: int
     address_range: str
 
+    @property
+    def kind(self) -> BindKind:
+        """Which of the three binds it is."""
+        return BIND_KINDS[self.command_id]
+
     def __repr__(self) -> str:
         """Without the password."""
         return f"BindReceived({command_name(self.command_id)}, system_id={self.system_id!r})"
 
 
 class SubmitReceived(msgspec.Struct, frozen=True, gc=False):
-    """SMSC: a submit_sm, which stays unanswered until ``Session.answer``."""
+    """SMSC: a submit_sm, which stays unanswered until ``Session.answer``.
+
+    Where ``command_id`` is DATA_SM, ``pdu`` says what that said, its text in message_payload.
+    """
 
     sequence_number: int
     pdu: SubmitSm
+    command_id: int = SUBMIT_SM
 
 
 class DeliverAnswered(msgspec.Struct, frozen=True):
-    """SMSC: the answer to one deliver_sm."""
+    """SMSC: the answer to one deliver_sm or data_sm."""
 
     tag: object
     command_status: int
+
+
+class QueryReceived(msgspec.Struct, frozen=True, gc=False):
+    """SMSC: a query_sm, which stays unanswered until ``Session.answer_query``."""
+
+    sequence_number: int
+    pdu: QuerySm
+
+
+class CancelReceived(msgspec.Struct, frozen=True, gc=False):
+    """SMSC: a cancel_sm, which stays unanswered until ``Session.answer_cancel``."""
+
+    sequence_number: int
+    pdu: CancelSm
 
 
 Signal = (
@@ -122,6 +198,11 @@ Signal = (
     | BindRejected
     | SubmitAnswered
     | DeliverReceived
+    | QueryAnswered
+    | CancelAnswered
+    | AskUnanswered
+    | AlertReceived
+    | OutbindReceived
     | Stalled
     | PeerUnbound
     | PduRefused
@@ -131,4 +212,6 @@ Signal = (
     | BindReceived
     | SubmitReceived
     | DeliverAnswered
+    | QueryReceived
+    | CancelReceived
 )

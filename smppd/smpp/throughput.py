@@ -93,6 +93,20 @@ class Throughput:
         self._spent = 0
         self._cuts = 0
 
+    def set_limit(self, limit: float, now: float) -> None:
+        """The operator changed the limit: from now on it counts, what is owed stays owed, and a
+        pace that is slowed goes on growing towards the new one."""
+        if not 0 <= limit < math.inf:
+            raise ValueError("a throughput is a number of submits a second, 0 for no limit")
+        self._advance(now)
+        self._limit = limit
+        if not self._slowed:
+            self._ceiling = self._pace = limit or math.inf
+            self._leave = min(self._leave, self._burst()) if limit else math.inf
+        elif limit:
+            self._ceiling = limit
+            self._pace = min(self._pace, limit)
+
     def allowance(self, now: float) -> int:
         """How many submits may go out now."""
         self._advance(now)
@@ -147,10 +161,13 @@ class Throughput:
 
     def _count_leave(self, until: float) -> None:
         if until > self._counted_to:
-            burst = max(1.0, self._pace * AHEAD_SECONDS)
             grown = (until - self._counted_to) * self._pace
-            self._leave = min(self._leave + grown, burst)
+            self._leave = min(self._leave + grown, self._burst())
             self._counted_to = until
+
+    def _burst(self) -> float:
+        """What may go out at once after a silence."""
+        return max(1.0, self._pace * AHEAD_SECONDS)
 
     def _grow(self) -> None:
         """One step of the recovery; past the ceiling it is over."""

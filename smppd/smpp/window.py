@@ -34,7 +34,7 @@ class Remains(msgspec.Struct, frozen=True):
 class Window:
     """At most ``size`` requests, by sequence_number, oldest first."""
 
-    __slots__ = ("_dropped", "_numbers", "_octets", "_waiting", "pop", "size")
+    __slots__ = ("_dropped", "_numbers", "_octets", "_waiting", "data_numbers", "pop", "size")
 
     def __init__(self, size: int) -> None:
         if size < 1:
@@ -44,6 +44,8 @@ class Window:
         self._octets: list[bytes] = []  # queued and not yet handed over to be written
         self._numbers: list[int] = []  # their sequence_numbers
         self._dropped: list[object] = []
+        # Which of them went out as data_sm: a response must be of its request's own command.
+        self.data_numbers: set[int] = set()
         # ``pop(sequence_number, None)`` takes an answered request out. Bound once, for every
         # response of the hot loop asks it.
         self.pop = self._waiting.pop
@@ -53,6 +55,10 @@ class Window:
 
     def __contains__(self, sequence_number: object) -> bool:
         return sequence_number in self._waiting
+
+    def has_none_of(self, numbers: range) -> bool:
+        """Whether no request waits under any of ``numbers``."""
+        return self._waiting.keys().isdisjoint(numbers)
 
     @property
     def room(self) -> int:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from smppd.smpp.framing import Frame, FrameBuffer, FramingFault
 from smppd.smpp.pdu import HEADER, DeliverSm, SubmitSm
-from smppd.smpp.rare import BindTransceiver
+from smppd.smpp.rare import Bind, BindKind
 from smppd.smpp.session import Role, Session, Submit, Timers
 from smppd.smpp.signals import BindReceived, Signal
 
-CREDENTIALS = BindTransceiver(system_id="smppd", password="secret")
+CREDENTIALS = Bind(system_id="smppd", password="secret")
 TIMERS = Timers(
     session_init_timer=10.0, enquire_link_timer=60.0, response_timer=30.0, inactivity_timer=0.0
 )
@@ -32,18 +32,25 @@ class Pair:
     def to_esme(self, now: float = 0.0) -> list[Signal]:
         return self.esme.receive_data(self.smsc.data_to_send(), now)
 
-    def bind(self, now: float = 0.0) -> None:
-        self.esme.bind(CREDENTIALS, now)
+    def bind(self, now: float = 0.0, bind: Bind = CREDENTIALS) -> None:
+        self.esme.bind(bind, now)
         (received,) = self.to_smsc(now)
         assert isinstance(received, BindReceived)
         self.smsc.accept_bind(received, "centre", now)
         self.to_esme(now)
 
 
-def bound_pair(*, window: int = 10, timers: Timers = TIMERS) -> Pair:
+def bound_pair(
+    *,
+    window: int = 10,
+    timers: Timers = TIMERS,
+    kind: BindKind = "transceiver",
+    interface_version: int = 0x34,
+) -> Pair:
     """A pair that has bound at 0.0, with nothing queued."""
     pair = Pair(window=window, timers=timers)
-    pair.bind()
+    bind = Bind("smppd", "secret", kind=kind, interface_version=interface_version)
+    pair.bind(bind=bind)
     return pair
 
 

@@ -154,7 +154,7 @@ def test_unbind_waits_for_its_response_and_reads_on() -> None:
     pair.esme.unbind(1.0)
     assert pair.esme.state == "unbinding"
     pair.smsc.answer([SubmitAnswer(received.sequence_number, 0, "1")])
-    assert pair.to_esme(1.0) == [SubmitAnswered("a", 0, "1")]
+    assert pair.to_esme(1.0) == [SubmitAnswered("a", 0, "1", 2)]
     assert pair.to_smsc(1.0) == [PeerUnbound()]
     assert pair.smsc.closed
     assert pair.to_esme(1.0) == []
@@ -212,7 +212,7 @@ def test_a_peer_that_unbinds_may_still_answer_what_it_was_sent() -> None:
     assert esme.receive_data(raw(UNBIND, 1), 5.0) == [PeerUnbound()]
     assert esme.state == "unbinding"
     late = encode_submit_sm_resp(first.sequence_number, 0, "id")
-    assert esme.receive_data(late, 6.0) == [SubmitAnswered("a", 0, "id")]
+    assert esme.receive_data(late, 6.0) == [SubmitAnswered("a", 0, "id", 2)]
     assert esme.receive_eof(7.0) == [Unanswered(["b"])]
 
 
@@ -376,8 +376,8 @@ def test_a_stalled_session_takes_nothing_new_and_says_so_once() -> None:
 def test_a_stalled_session_reads_on_and_unbinds_when_nothing_is_missing() -> None:
     esme = stalled_esme()
     answers = [
-        SubmitAnswered("a", 0, "1"),
-        SubmitAnswered("b", 0, "2"),
+        SubmitAnswered("a", 0, "1", 2),
+        SubmitAnswered("b", 0, "2", 3),
     ]
     octets = encode_submit_sm_resp(3, 0, "2")
     assert esme.receive_data(encode_submit_sm_resp(2, 0, "1"), 40.0) == answers[:1]
@@ -394,7 +394,7 @@ def test_a_stalled_session_unbinds_after_one_more_response_timer() -> None:
     assert esme.state == "unbinding"
     (unbind,) = sent_by(esme)
     late = encode_submit_sm_resp(2, 0, "1") + raw(UNBIND_RESP, unbind.sequence_number)
-    assert esme.receive_data(late, 65.0) == [SubmitAnswered("a", 0, "1")]
+    assert esme.receive_data(late, 65.0) == [SubmitAnswered("a", 0, "1", 2)]
     assert esme.closed
     assert esme.receive_eof(65.0) == [Unanswered(["b"])]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,17 +22,18 @@ from smppd.smpp.constants import (
 )
 from smppd.smpp.pdu import PduFault
 from smppd.smpp.rare import (
-    BindTransceiver,
-    BindTransceiverResp,
-    decode_bind_transceiver,
-    decode_bind_transceiver_resp,
-    encode_bind_transceiver,
-    encode_bind_transceiver_resp,
+    Bind,
+    BindKind,
+    BindResp,
+    decode_bind,
+    decode_bind_resp,
+    encode_bind,
+    encode_bind_resp,
     encode_bodiless,
 )
 from tests.smpp.pair import frames_of
 
-BIND = BindTransceiver("smppd", "secret", "SMPP", 0x33, 1, 1, "^44")
+BIND = Bind("smppd", "secret", "SMPP", 0x33, 1, 1, "^44")
 BIND_BODY = b"smppd\0secret\0SMPP\0\x33\x01\x01^44\0"
 
 
@@ -40,7 +42,7 @@ def ascii_text(octets_max: int) -> st.SearchStrategy[str]:
 
 
 BINDS = st.builds(
-    BindTransceiver,
+    Bind,
     ascii_text(16),
     ascii_text(9),
     ascii_text(13),
@@ -52,7 +54,7 @@ BINDS = st.builds(
 
 
 def test_bind_transceiver_has_the_octets_of_the_specification() -> None:
-    (frame,) = frames_of(encode_bind_transceiver(BIND, 7))
+    (frame,) = frames_of(encode_bind(BIND, 7))
     assert (frame.command_id, frame.command_status, frame.sequence_number) == (
         BIND_TRANSCEIVER,
         0,
@@ -61,10 +63,28 @@ def test_bind_transceiver_has_the_octets_of_the_specification() -> None:
     assert frame.body == BIND_BODY
 
 
+@pytest.mark.parametrize(
+    ("kind", "command_id"),
+    [
+        ("transceiver", constants.BIND_TRANSCEIVER),
+        ("transmitter", constants.BIND_TRANSMITTER),
+        ("receiver", constants.BIND_RECEIVER),
+    ],
+)
+def test_the_three_binds_differ_in_their_command_alone(kind: BindKind, command_id: int) -> None:
+    bind = msgspec.structs.replace(BIND, kind=kind)
+    (asked,) = frames_of(encode_bind(bind, 7))
+    (answered,) = frames_of(encode_bind_resp(kind, 7, 0, "centre", None))
+    assert (asked.command_id, asked.body) == (command_id, BIND_BODY)
+    assert decode_bind(kind, asked.body) == bind
+    response = constants.RESPONSE_BIT | command_id
+    assert (answered.command_id, answered.body) == (response, b"centre\0")
+
+
 @given(BINDS)
-def test_a_bind_is_read_as_it_was_written(bind: BindTransceiver) -> None:
-    (frame,) = frames_of(encode_bind_transceiver(bind, 1))
-    assert decode_bind_transceiver(frame.body) == bind
+def test_a_bind_is_read_as_it_was_written(bind: Bind) -> None:
+    (frame,) = frames_of(encode_bind(bind, 1))
+    assert decode_bind("transceiver", frame.body) == bind
 
 
 @pytest.mark.parametrize(
@@ -82,7 +102,7 @@ def test_a_bind_is_read_as_it_was_written(bind: BindTransceiver) -> None:
 )
 def test_a_bind_field_that_does_not_fit_is_never_cut(fields: dict[str, Any]) -> None:
     with pytest.raises(LocalProtocolError):
-        encode_bind_transceiver(BindTransceiver(**{"system_id": "a", "password": "b", **fields}), 1)
+        encode_bind(Bind(**{"system_id": "a", "password": "b", **fields}), 1)
 
 
 def test_a_bind_never_shows_its_password() -> None:
@@ -91,7 +111,7 @@ def test_a_bind_never_shows_its_password() -> None:
 
 @pytest.mark.parametrize("length", range(len(BIND_BODY)))
 def test_a_bind_cut_anywhere_is_a_fault(length: int) -> None:
-    fault = decode_bind_transceiver(BIND_BODY[:length])
+    fault = decode_bind("transceiver", BIND_BODY[:length])
     assert isinstance(fault, PduFault)
     assert fault.command_status == ESME_RINVCMDLEN
 
@@ -109,18 +129,18 @@ def test_a_bind_cut_anywhere_is_a_fault(length: int) -> None:
 def test_a_bind_that_breaks_a_limit_is_refused_by_its_status(
     body: bytes, command_status: int
 ) -> None:
-    fault = decode_bind_transceiver(body)
+    fault = decode_bind("transceiver", body)
     assert isinstance(fault, PduFault)
     assert fault.command_status == command_status
 
 
 def test_a_bind_may_carry_tlvs_nobody_knows() -> None:
-    assert decode_bind_transceiver(BIND_BODY + b"\x14\0\0\x01x") == BIND
+    assert decode_bind("transceiver", BIND_BODY + b"\x14\0\0\x01x") == BIND
 
 
 def test_a_good_bind_resp_names_the_version_and_a_bad_one_has_no_body() -> None:
-    (good,) = frames_of(encode_bind_transceiver_resp(1, 0, "centre", 0x34))
-    (bad,) = frames_of(encode_bind_transceiver_resp(1, 14, "centre", 0x34))
+    (good,) = frames_of(encode_bind_resp("transceiver", 1, 0, "centre", 0x34))
+    (bad,) = frames_of(encode_bind_resp("transceiver", 1, 14, "centre", 0x34))
     assert good.body == b"centre\0\x02\x10\x00\x01\x34"
     assert (bad.command_status, bad.body) == (14, b"")
 
@@ -128,27 +148,27 @@ def test_a_good_bind_resp_names_the_version_and_a_bad_one_has_no_body() -> None:
 @pytest.mark.parametrize(
     ("body", "response"),
     [
-        (b"", BindTransceiverResp("", None)),
-        (b"\0", BindTransceiverResp("", None)),
-        (b"centre", BindTransceiverResp("centre", None)),
-        (b"centre\0", BindTransceiverResp("centre", None)),
-        (b"centre\0\x02\x10\x00\x01\x34", BindTransceiverResp("centre", 0x34)),
-        (b"centre\0\x02\x10\x00\x02\x00\x34", BindTransceiverResp("centre", 0x34)),
-        (b"centre\0\x02\x10\x00\x00", BindTransceiverResp("centre", None)),
-        (b"centre\0\x10\x02\x00\x01\x34", BindTransceiverResp("centre", 0x34)),
-        (b"centre\0\x02\x10\x00", BindTransceiverResp("centre", None)),
-        (b"x" * 40 + b"\0", BindTransceiverResp("x" * 15, None)),
+        (b"", BindResp("", None)),
+        (b"\0", BindResp("", None)),
+        (b"centre", BindResp("centre", None)),
+        (b"centre\0", BindResp("centre", None)),
+        (b"centre\0\x02\x10\x00\x01\x34", BindResp("centre", 0x34)),
+        (b"centre\0\x02\x10\x00\x02\x00\x34", BindResp("centre", 0x34)),
+        (b"centre\0\x02\x10\x00\x00", BindResp("centre", None)),
+        (b"centre\0\x10\x02\x00\x01\x34", BindResp("centre", 0x34)),
+        (b"centre\0\x02\x10\x00", BindResp("centre", None)),
+        (b"x" * 40 + b"\0", BindResp("x" * 15, None)),
     ],
 )
-def test_a_bind_resp_is_read_whatever_it_is(body: bytes, response: BindTransceiverResp) -> None:
-    assert decode_bind_transceiver_resp(body) == response
+def test_a_bind_resp_is_read_whatever_it_is(body: bytes, response: BindResp) -> None:
+    assert decode_bind_resp(body) == response
 
 
 @given(st.binary(max_size=80))
 def test_random_octets_never_raise(body: bytes) -> None:
-    decode_bind_transceiver_resp(body)
-    bind = decode_bind_transceiver(body)
-    assert isinstance(bind, BindTransceiver | PduFault)
+    decode_bind_resp(body)
+    bind = decode_bind("transceiver", body)
+    assert isinstance(bind, Bind | PduFault)
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def check(row: Row, body: bytes, data_coding: int, where: str) -> None:
         done_date=read.done_date,
         state=row.state,
         intermediate=bool(row.esm & 0x20),
+        raw=body,
     )
     assert (parse_date(read.submit_date), parse_date(read.done_date)) == (row.submit, row.done)
 
@@ -282,7 +283,7 @@ def test_ids_that_agree_are_one_and_a_receipt_may_have_none() -> None:
 def test_receipt_of_tlvs_alone_is_read() -> None:
     tlvs = {TLV_RECEIPTED_MESSAGE_ID: b"362d9701", TLV_MESSAGE_STATE: b"\x02"}
     read = parse_receipt(b"362d9701 2", tlvs)
-    assert read == Receipt(tlv_id="362d9701", state=2)
+    assert read == Receipt(tlv_id="362d9701", state=2, raw=b"362d9701 2")
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,8 @@ def test_submits_are_answered_by_their_tags_in_any_order() -> None:
         ]
     )
     assert pair.to_esme() == [
-        SubmitAnswered("b", 0, "id-b"),
-        SubmitAnswered("a", ESME_RTHROTTLED, ""),
+        SubmitAnswered("b", 0, "id-b", second.sequence_number),
+        SubmitAnswered("a", ESME_RTHROTTLED, "", first.sequence_number),
     ]
     assert pair.esme.room == 10
 
@@ -137,7 +137,7 @@ def test_an_answer_without_an_id_anyone_can_keep_has_none() -> None:
     esme.submit(submits("a"), 0.0)
     (sent,) = sent_by(esme)
     answer = raw(SUBMIT_SM_RESP, sent.sequence_number, body=b"x" * 300)
-    assert esme.receive_data(answer, 0.0) == [SubmitAnswered("a", 0, "")]
+    assert esme.receive_data(answer, 0.0) == [SubmitAnswered("a", 0, "", sent.sequence_number)]
 
 
 def test_an_unknown_response_is_counted_and_not_fatal() -> None:
@@ -153,7 +153,7 @@ def test_a_good_nack_is_never_taken_for_success() -> None:
     esme.submit(submits("a"), 0.0)
     (sent,) = sent_by(esme)
     assert esme.receive_data(raw(GENERIC_NACK, sent.sequence_number, 0), 0.0) == [
-        SubmitAnswered("a", ESME_RUNKNOWNERR, "")
+        SubmitAnswered("a", ESME_RUNKNOWNERR, "", sent.sequence_number)
     ]
 
 
@@ -471,14 +471,14 @@ def test_an_error_that_carries_an_id_keeps_it() -> None:
     esme = bound_esme()
     esme.submit(submits("a"), 0.0)
     esme.data_to_send()
-    assert esme.receive_data(golden_pdus()[1], 0.0) == [SubmitAnswered("a", 0x0A, "00000000")]
+    assert esme.receive_data(golden_pdus()[1], 0.0) == [SubmitAnswered("a", 0x0A, "00000000", 2)]
 
 
 def test_a_reserved_status_is_an_answer() -> None:
     esme = bound_esme()
     esme.submit(submits("a"), 0.0)
     esme.data_to_send()
-    assert esme.receive_data(golden_pdus()[2], 0.0) == [SubmitAnswered("a", 0x22, "")]
+    assert esme.receive_data(golden_pdus()[2], 0.0) == [SubmitAnswered("a", 0x22, "", 2)]
 
 
 def test_a_misprinted_version_tag_is_read() -> None:

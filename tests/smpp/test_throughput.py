@@ -185,3 +185,33 @@ def test_statistics_count_what_was_spent() -> None:
     throughput.spend(0, 0.0)
     statistics = throughput.statistics()
     assert (statistics.limit, statistics.pace, statistics.spent) == (100, 100, 3)
+
+
+def test_a_new_limit_counts_from_now_on() -> None:
+    throughput = Throughput(10)
+    spend_all(throughput, 0.0)
+    throughput.set_limit(1_000, 0.0)
+    assert throughput.allowance(0.0) == 0
+    assert throughput.allowance(0.05) == 50
+    throughput.set_limit(0, 0.05)
+    assert throughput.allowance(0.05) == UNLIMITED
+    throughput.set_limit(20, 0.06)
+    assert throughput.allowance(0.06) == 2
+
+
+def test_a_new_limit_leaves_a_slowed_pace_slow() -> None:
+    throughput = Throughput(100)
+    run(throughput, 0.0, 2.0)
+    throughput.slow_down(2.0)
+    slowed = throughput.statistics().pace
+    throughput.set_limit(1_000, 2.0)
+    assert throughput.statistics().pace == slowed
+    throughput.set_limit(1, 2.0)
+    assert throughput.statistics().pace == 1
+    run(throughput, 2.0, 60.0)
+    assert throughput.statistics().pace == 1
+
+
+def test_a_new_limit_is_not_negative() -> None:
+    with pytest.raises(ValueError, match="submits a second"):
+        Throughput(1).set_limit(-1, 0.0)
