@@ -1,8 +1,10 @@
-"""Concatenation references: which 8-bit number joins the segments of a long message.
+"""Concatenation references: which number joins the segments of a long message.
 
 A phone joins segments by sender, reference and count (3GPP TS 23.040 s9.2.3.24.1), so two long
 messages on their way to one number must differ. Each destination counts up by itself, on disk,
-and so comes back to a number after 256 long messages: the one used longest ago.
+and so comes back to a number after 65,536 long messages, or after 256 where a carrier's form has
+room for eight bits: the one used longest ago. There is one count for both, so the low octets of
+two references in a row differ too, whatever a centre makes of them.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from smppd.store.environment import Table
 REFERENCE_MILLISECONDS: Final = 8 * 86_400_000
 """How long a destination is remembered: longer than any carrier keeps a segment."""
 
-_ROW: Final = struct.Struct(">BQ")
+_ROW: Final = struct.Struct(">HQ")
+_NARROW_ROW: Final = struct.Struct(">BQ")  # as written while a count had 8 bits
 
 
 class References:
@@ -25,13 +28,14 @@ class References:
         self._table = table
         self._swept_to = b""
 
-    def next(self, to: str, now: int) -> int:
-        """The reference for the next long message to ``to`` (E.164 digits)."""
+    def next(self, to: str, now: int, wide: bool = False) -> int:
+        """The reference for the next long message to ``to`` (E.164 digits): 8 bits, or 16 where
+        the carrier's form is ``wide`` (udh16, sar)."""
         key = to.encode()
         row = self._table.get(key)
-        reference = 0 if row is None else (_ROW.unpack(row)[0] + 1) % 256
-        self._table.put(key, _ROW.pack(reference, now))
-        return reference
+        count = 0 if row is None else (_read_row(row)[0] + 1) % 0x10000
+        self._table.put(key, _ROW.pack(count, now))
+        return count if wide else count % 0x100
 
     def sweep(self, now: int, rows_max: int) -> None:
         """Forgets destinations of long ago, ``rows_max`` looked at a call, round and round."""
@@ -40,6 +44,13 @@ class References:
             if looked == rows_max:
                 self._swept_to = key
                 return
-            if _ROW.unpack(row)[1] < before and key not in self._table.pending:
+            if _read_row(row)[1] < before and key not in self._table.pending:
                 self._table.delete(key)
         self._swept_to = b""
+
+
+def _read_row(row: bytes) -> tuple[int, int]:
+    """The last count, and when it was given."""
+    layout = _ROW if len(row) == _ROW.size else _NARROW_ROW
+    count, at = layout.unpack(row)
+    return count, at

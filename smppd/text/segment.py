@@ -1,14 +1,18 @@
-"""One text, cut into the user data of its segments (3GPP TS 23.040 s9.2.3.24.1).
+"""One text, or binary data, cut into the user data of its segments (3GPP TS 23.040 s9.2.3.24.1).
 
-A single segment holds 160 septets or 70 UCS-2 units. A longer text gets a user data header
-of six octets on every segment (05 00 03, reference, total, number), which leaves 153 or 67.
-What a reader would see torn is not torn: the escape pair of an extension character and a
-surrogate pair never, a grapheme (UAX #29: flags, emoji sequences, combining marks, Hangul
-syllables, CR LF) only where it alone is longer than a segment.
+A single segment holds 160 septets, 140 octets or 70 UCS-2 units. What is longer is joined again
+on the phone by a header on every segment, and a ``Form`` says how one carrier wants that told:
 
-What this does not know: references (an argument, the store keeps them apart), carriers,
-PDUs, data_coding beyond the two numbers. ``plan`` and ``split`` share their cuts, so what an
-app was told it will pay for is what goes out.
+``udh8``     05 00 03, an 8-bit reference, total, number: 153 septets, 134 octets, 67 units
+``udh16``    06 08 04 and a 16-bit reference: 152, 133, 66
+``sar``      the sar_* TLVs of SMPP, and no header: the centre adds one, so the sizes are udh8's
+``payload``  one submit_sm with everything in message_payload: the centre cuts, we count as udh8
+
+What a reader would see torn is not torn (``cuts``).
+
+What this does not know: references (an argument, the store keeps them apart), which carrier has
+which form, PDUs and TLVs, data_coding beyond the few numbers. ``plan`` and ``split`` share their
+cuts, so what an app was told it will pay for is what goes out.
 
 Empty text is one empty segment.
 """
@@ -17,123 +21,230 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from typing import AnyStr, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
-import regex
 
 from smppd.errors import LocalProtocolError
 from smppd.text import gsm7, ucs2
+from smppd.text.cuts import cut_characters, cut_latin, cut_octets, cut_septets, slices
 
-Encoding: TypeAlias = Literal["gsm7", "ucs2"]
-WantedEncoding: TypeAlias = Literal["auto", "gsm7", "ucs2"]
+Encoding: TypeAlias = Literal["gsm7", "ucs2", "latin1", "binary"]
+WantedEncoding: TypeAlias = Literal["auto", "gsm7", "ucs2", "latin1"]
+LongMessage: TypeAlias = Literal["udh8", "udh16", "sar", "payload"]
+Alphabet: TypeAlias = Literal["gsm7", "latin1", "ascii"]
 
 SEGMENTS_MAX: Final = 255
-"""Segments of one message: the header counts them in one octet."""
+"""Segments of one message: every header counts them in one octet."""
 
 SINGLE_SEPTETS_MAX: Final = 160
 """Septets in a lone segment: 140 octets."""
 
-SEGMENT_SEPTETS_MAX: Final = 153
-"""Septets beside a header of six octets, which takes seven septets with its fill bits."""
+SINGLE_OCTETS_MAX: Final = 140
+"""Octets of user data a lone segment carries over the air, its header included."""
 
 SINGLE_UNITS_MAX: Final = 70
 """UCS-2 units, of two octets, in a lone segment: 140 octets."""
 
-SEGMENT_UNITS_MAX: Final = 67
-"""UCS-2 units beside a header of six octets: 134 octets."""
 
-UDH_CONCATENATED: Final = b"\x05\x00\x03"
+class Form(msgspec.Struct, frozen=True, gc=False):
+    """How one carrier wants user data: how a long message is told, and what data_coding 0 is.
+
+    Where that alphabet is not GSM-7, ``gsm7`` means *the carrier's default alphabet*: the text is
+    counted and cut as the GSM-7 it will be on the air, and written in the octets the carrier reads.
+    """
+
+    long_message: LongMessage = "udh8"
+    default_alphabet: Alphabet = "gsm7"
+
+    def for_flash(self) -> Form:
+        """The form for class 0 messages: data_coding 0xF0 says GSM-7 whatever 0 means here."""
+        return Form(self.long_message)
+
+
+PLAIN_FORM: Final = Form()
+"""What most carriers want."""
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """What one segment of several holds beside its header; seven septets are six octets and their
+    fill bits."""
+
+    septets: int
+    octets: int
+    units: int
+
+
+SIZES: Final[dict[LongMessage, Sizes]] = {
+    "udh8": Sizes(septets=153, octets=134, units=67),
+    "udh16": Sizes(septets=152, octets=133, units=66),
+    "sar": Sizes(septets=153, octets=134, units=67),
+    "payload": Sizes(septets=153, octets=134, units=67),
+}
+"""3GPP TS 23.040 s9.2.3.24: 140 octets less the header of each form."""
+
+UDH_8_BIT: Final = b"\x05\x00\x03"
 """Header length, the element of concatenation with an 8-bit reference, and its length."""
 
-_DATA_CODINGS: Final[dict[Encoding, int]] = {"gsm7": 0x00, "ucs2": 0x08}
+UDH_16_BIT: Final = b"\x06\x08\x04"
+"""The same with a 16-bit reference."""
 
-# Between two characters of no special break class every grapheme rule says 'break', whatever
-# stands before them; it saves walking the segment for nearly all cuts of real texts.
-_SURE_BREAK: Final = regex.compile(r"\p{Grapheme_Cluster_Break=Other}{2}")
-_GRAPHEMES: Final = regex.compile(r"\X")
+REFERENCE_MAX: Final[dict[LongMessage, int]] = {
+    "udh8": 0xFF,
+    "udh16": 0xFFFF,
+    "sar": 0xFFFF,
+    "payload": 0xFFFF,
+}
+"""The largest reference a form can write; payload writes none."""
+
+_DATA_CODINGS: Final[dict[Encoding, int]] = {
+    "gsm7": 0x00,
+    "ucs2": 0x08,
+    "latin1": 0x03,
+    "binary": 0x04,
+}
+
+# 3GPP TS 23.038 s4: class 0 in the coding groups that have room for a class. Latin-1 is SMPP's
+# own coding and has none.
+_FLASH_DATA_CODINGS: Final[dict[Encoding, int]] = {
+    "gsm7": 0xF0,
+    "ucs2": 0x18,
+    "latin1": 0x03,
+    "binary": 0xF4,
+}
 
 
 class NotEncodable(msgspec.Struct, frozen=True):
-    """The text cannot go out in the wanted encoding; ``reason`` says why, and what to write."""
+    """It cannot go out as wanted; ``reason`` says why, and what to write."""
 
     reason: str
 
 
 class TooLong(msgspec.Struct, frozen=True):
-    """The text needs ``segments``, more than SEGMENTS_MAX; it is never cut short."""
+    """It needs ``segments``, more than there may be; it is never cut short."""
 
     segments: int
     reason: str
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False):
-    """What a text takes: its encoding, and how many segments ``split`` will make of it."""
+    """What a text or data takes: its encoding, the segments that arrive at the phone (and are
+    paid), and how many submit_sm carry them: as many elements ``split`` will give."""
 
     encoding: Encoding
     segments: int
+    submits: int
 
 
-_SINGLE_GSM7: Final = Plan("gsm7", 1)
-_SINGLE_UCS2: Final = Plan("ucs2", 1)
+_SINGLE_MAX: Final[dict[Encoding, int]] = {
+    "gsm7": SINGLE_SEPTETS_MAX,
+    "latin1": SINGLE_OCTETS_MAX,
+    "binary": SINGLE_OCTETS_MAX,
+}
+_SINGLE: Final[dict[Encoding, Plan]] = {each: Plan(each, 1, 1) for each in _DATA_CODINGS}
+_SINGLE_GSM7: Final = _SINGLE["gsm7"]
 
 
-def plan(text: str, wanted: WantedEncoding) -> Plan | NotEncodable | TooLong:
-    """The encoding and the exact number of segments of ``text``."""
-    user_data = _encode(text, wanted)
-    if isinstance(user_data, bytes):
-        if len(user_data) <= SINGLE_SEPTETS_MAX:
-            return _SINGLE_GSM7
-        return _plan_cuts("gsm7", _cut_septets(user_data))
-    if isinstance(user_data, str):
-        if _fits_one_ucs2(user_data):
-            return _SINGLE_UCS2
-        return _plan_cuts("ucs2", _cut_characters(user_data))
-    return user_data
+def plan(
+    text: str, wanted: WantedEncoding, form: Form = PLAIN_FORM
+) -> Plan | NotEncodable | TooLong:
+    """The encoding of ``text`` in a carrier's form, and exactly how many segments and submits.
 
-
-def split(text: str, encoding: Encoding, reference: int) -> list[bytes]:
-    """The ``short_message`` of each segment, in order, header included when there are several.
-
-    ``reference`` is 0 to 255 and the same for all segments of one message. The text is one
-    that ``plan`` took with this encoding; anything else is a LocalProtocolError.
+    A text that GSM-7 has and the carrier's default alphabet lacks goes as UCS-2, also where GSM-7
+    was wanted: there is no other way to show it.
     """
-    user_data = _encode(text, encoding)
-    if isinstance(user_data, NotEncodable):
-        raise LocalProtocolError(f"split of a text that was not planned: {user_data.reason}")
-    if isinstance(user_data, bytes):
-        if len(user_data) <= SINGLE_SEPTETS_MAX:
-            return [user_data]
-        return _with_headers(_slices(user_data, list(_cut_septets(user_data))), reference)
-    if _fits_one_ucs2(user_data):
-        return [ucs2.encode(user_data)]
-    pieces = _slices(user_data, list(_cut_characters(user_data)))
-    return _with_headers([ucs2.encode(piece) for piece in pieces], reference)
+    whole = _encode(text, wanted, form)
+    if isinstance(whole, bytes):
+        if wanted == "latin1":
+            return _plan_whole("latin1", whole, form)
+        return _SINGLE_GSM7 if len(whole) <= SINGLE_SEPTETS_MAX else _plan_long("gsm7", whole, form)
+    return _plan_whole("ucs2", whole, form) if isinstance(whole, str) else whole
 
 
-def data_coding_of(encoding: Encoding) -> int:
-    """The data_coding of SMPP 3.4 s5.2.19: 0 for GSM-7, 8 for UCS-2."""
+def plan_data(data: bytes, udh: bytes, form: Form = PLAIN_FORM) -> Plan | NotEncodable | TooLong:
+    """The same for binary user data. With a header of the app's own (length octet included) it is
+    one segment: nobody but the app could say how its header reads on the next one."""
+    if not udh:
+        return _plan_whole("binary", data, form)
+    if udh[0] != len(udh) - 1:
+        return NotEncodable(
+            f"udh is {len(udh)} octets and its first one says that {udh[0]} follow; "
+            "write the whole header, its length octet first"
+        )
+    octets = len(udh) + len(data)
+    if octets <= SINGLE_OCTETS_MAX:
+        return _SINGLE["binary"]
+    return TooLong(
+        -(-octets // SINGLE_OCTETS_MAX),
+        f"udh and data are {octets} octets and {SINGLE_OCTETS_MAX} is the most beside a header of "
+        "your own; cut the data yourself, with a header on each part, or leave udh out",
+    )
+
+
+def split(text: str, encoding: Encoding, form: Form, reference: int) -> list[bytes]:
+    """The user data of each submit_sm, in order: with its header in the forms that have one.
+
+    ``reference`` is at most ``REFERENCE_MAX`` and the same for all segments of one message. The
+    text is one that ``plan`` took with this encoding and form; else it is a LocalProtocolError.
+    """
+    whole = _encode(text, encoding, form)
+    if isinstance(whole, bytes):
+        if encoding == "gsm7" and len(whole) <= SINGLE_SEPTETS_MAX:
+            return [whole if form.default_alphabet == "gsm7" else _octets(whole, encoding, form)]
+    elif isinstance(whole, NotEncodable):
+        raise LocalProtocolError(f"split of a text that was not planned: {whole.reason}")
+    if isinstance(whole, str) != (encoding == "ucs2") or encoding == "binary":
+        raise LocalProtocolError(f"split as {encoding} of a text that was planned otherwise")
+    return _split_whole(encoding, whole, form, reference)
+
+
+def split_data(data: bytes, udh: bytes, form: Form, reference: int) -> list[bytes]:
+    """The same for data that ``plan_data`` took; ``udh`` stands before it."""
+    if udh:
+        return [udh + data]
+    return _split_whole("binary", data, form, reference)
+
+
+def data_coding_of(encoding: Encoding, *, flash: bool = False) -> int:
+    """The data_coding of SMPP 3.4 s5.2.19; ``flash`` wherever class 0 has a coding."""
+    if flash:
+        return _FLASH_DATA_CODINGS[encoding]
     return _DATA_CODINGS[encoding]
 
 
-def _encode(text: str, wanted: WantedEncoding) -> bytes | str | NotEncodable:
-    """Septets where it is GSM-7; the text itself where it is UCS-2, which is cut as text."""
+def _encode(text: str, wanted: WantedEncoding | Encoding, form: Form) -> bytes | str | NotEncodable:
+    """Septets where it is GSM-7, octets where ISO 8859-1 is wanted; the text itself where it is
+    UCS-2, which is cut as text."""
+    if wanted == "latin1":
+        return _encode_latin1(text)
     if wanted != "ucs2":
         septets = gsm7.encode(text)
         if septets is not None:
-            return septets
-        if wanted == "gsm7":
-            return _not_in_gsm7(text)
+            if form.default_alphabet == "gsm7" or _is_in(form.default_alphabet, text):
+                return septets
+        elif wanted == "gsm7":
+            character = gsm7.first_unencodable(text)
+            assert character is not None, f"gsm7.encode refused what it has: {text!r}"
+            return _missing(character, "GSM 03.38")
     surrogate = ucs2.first_lone_surrogate(text)
     return text if surrogate is None else _lone_surrogate(surrogate)
 
 
-def _not_in_gsm7(text: str) -> NotEncodable:
-    character = gsm7.first_unencodable(text)
-    assert character is not None, f"gsm7.encode refused what it has: {text!r}"
+def _encode_latin1(text: str) -> bytes | NotEncodable:
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError as error:
+        return _missing(text[error.start], "ISO 8859-1")
+
+
+def _is_in(alphabet: Alphabet, text: str) -> bool:
+    return text.isascii() if alphabet == "ascii" else max(text, default="") <= "\xff"
+
+
+def _missing(character: str, alphabet: str) -> NotEncodable:
     name = unicodedata.name(character, "no named character")
     return NotEncodable(
-        f"{character!r} (U+{ord(character):04X}, {name}) is not in GSM 03.38; "
+        f"{character!r} (U+{ord(character):04X}, {name}) is not in {alphabet}; "
         'replace it, or write encoding "ucs2" or "auto"'
     )
 
@@ -145,71 +256,60 @@ def _lone_surrogate(character: str) -> NotEncodable:
     )
 
 
-def _plan_cuts(encoding: Encoding, cuts: Iterator[int]) -> Plan | TooLong:
-    segments = sum(1 for _ in cuts)
+def _plan_whole(encoding: Encoding, whole: bytes | str, form: Form) -> Plan | TooLong:
+    return _SINGLE[encoding] if _fits_one(encoding, whole) else _plan_long(encoding, whole, form)
+
+
+def _plan_long(encoding: Encoding, whole: bytes | str, form: Form) -> Plan | TooLong:
+    segments = sum(1 for _ in _cuts(encoding, whole, form))
     if segments <= SEGMENTS_MAX:
-        return Plan(encoding, segments)
+        return Plan(encoding, segments, 1 if form.long_message == "payload" else segments)
     return TooLong(
         segments,
-        f"the text needs {segments} segments in {encoding} and {SEGMENTS_MAX} is the most; "
+        f"it needs {segments} segments in {encoding} and {SEGMENTS_MAX} is the most; "
         "send it as several messages",
     )
 
 
-def _fits_one_ucs2(text: str) -> bool:
-    return len(text) <= SINGLE_UNITS_MAX and len(ucs2.encode(text)) <= 2 * SINGLE_UNITS_MAX
+def _split_whole(encoding: Encoding, whole: bytes | str, form: Form, reference: int) -> list[bytes]:
+    if _fits_one(encoding, whole) or form.long_message == "payload":
+        return [_octets(whole, encoding, form)]
+    cuts = _cuts(encoding, whole, form)
+    pieces = [_octets(piece, encoding, form) for piece in slices(whole, cuts)]
+    if len(pieces) > SEGMENTS_MAX or not 0 <= reference <= REFERENCE_MAX[form.long_message]:
+        raise LocalProtocolError(f"{len(pieces)} segments under reference {reference}")
+    return pieces if form.long_message == "sar" else _with_headers(pieces, form, reference)
 
 
-def _cut_septets(septets: bytes) -> Iterator[int]:
-    """Where each segment ends. Escape starts a pair wherever it stands, never ends one."""
-    end, length = 0, len(septets)
-    while end + SEGMENT_SEPTETS_MAX < length:
-        end += SEGMENT_SEPTETS_MAX
-        if septets[end - 1] == gsm7.ESC or septets[end - 1 : end + 1] == b"\r\n":
-            end -= 1
-        yield end
-    yield length
+def _fits_one(encoding: Encoding, whole: bytes | str) -> bool:
+    if isinstance(whole, bytes):
+        return len(whole) <= _SINGLE_MAX[encoding]
+    return len(whole) <= SINGLE_UNITS_MAX and len(ucs2.encode(whole)) <= 2 * SINGLE_UNITS_MAX
 
 
-def _cut_characters(text: str) -> Iterator[int]:
-    """Where each segment ends, in characters: the last grapheme boundary that fits."""
-    start, length = 0, len(text)
-    while (end := _last_fitting(text, start)) < length:
-        if not _SURE_BREAK.match(text, end - 1, end + 1):
-            end = _grapheme_boundary(text, start, end)
-        yield end
-        start = end
-    yield length
+def _cuts(encoding: Encoding, whole: bytes | str, form: Form) -> Iterator[int]:
+    sizes = SIZES[form.long_message]
+    if isinstance(whole, str):
+        return cut_characters(whole, sizes.units)
+    if encoding == "gsm7":
+        return cut_septets(whole, sizes.septets)
+    cut = cut_latin if encoding == "latin1" else cut_octets
+    return cut(whole, sizes.octets)
 
 
-def _last_fitting(text: str, start: int) -> int:
-    """The end of the longest run of whole characters from ``start`` within one segment."""
-    piece = text[start : start + SEGMENT_UNITS_MAX]
-    units = ucs2.encode(piece)
-    if len(units) <= 2 * SEGMENT_UNITS_MAX:
-        return start + len(piece)
-    # 'ignore' drops the half of a pair that the cut leaves at the end.
-    return start + len(units[: 2 * SEGMENT_UNITS_MAX].decode("utf-16-be", "ignore"))
+def _octets(piece: bytes | str, encoding: Encoding, form: Form) -> bytes:
+    """A piece as the carrier reads it."""
+    if isinstance(piece, str):
+        return ucs2.encode(piece)
+    if encoding != "gsm7" or form.default_alphabet == "gsm7":
+        return piece
+    return gsm7.decode(piece).encode("latin-1")  # of which ASCII is the lower half
 
 
-def _grapheme_boundary(text: str, start: int, end: int) -> int:
-    """The last boundary from ``start``, itself one, to ``end``; ``end`` where there is none.
-
-    One character past ``end`` is enough to see whether a grapheme reaches over it: the rules
-    of UAX #29 look back, and only one character ahead.
-    """
-    last = _GRAPHEMES.findall(text, start, end + 1)[-1]
-    boundary = end + 1 - len(last)
-    return boundary if boundary > start else end
-
-
-def _slices(whole: AnyStr, cuts: list[int]) -> list[AnyStr]:
-    return [whole[start:end] for start, end in zip([0, *cuts], cuts, strict=False)]
-
-
-def _with_headers(pieces: list[bytes], reference: int) -> list[bytes]:
-    total = len(pieces)
-    if total > SEGMENTS_MAX or not 0 <= reference <= 0xFF:
-        raise LocalProtocolError(f"{total} segments under reference {reference}")
-    head = UDH_CONCATENATED + bytes((reference, total))
+def _with_headers(pieces: list[bytes], form: Form, reference: int) -> list[bytes]:
+    if form.long_message == "udh16":
+        head = UDH_16_BIT + reference.to_bytes(2)
+    else:
+        head = UDH_8_BIT + bytes((reference,))
+    head += bytes((len(pieces),))
     return [head + bytes((number,)) + piece for number, piece in enumerate(pieces, 1)]

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from smppd.errors import LocalProtocolError
 from smppd.text import gsm7, segment, ucs2
-from smppd.text.segment import NotEncodable, Plan, TooLong
+from smppd.text.segment import (
+    PLAIN_FORM,
+    NotEncodable,
+    Plan,
+    TooLong,
+)
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=150)
 
@@ -30,7 +35,7 @@ wide_texts = st.integers(0, 120).flatmap(
 
 def bodies(text: str, encoding: segment.Encoding) -> list[bytes]:
     """The user data of each segment without its header, the headers checked."""
-    parts = segment.split(text, encoding, 0x7B)
+    parts = segment.split(text, encoding, PLAIN_FORM, 0x7B)
     if len(parts) == 1:
         return parts
     heads = [b"\x05\x00\x03\x7b" + bytes((len(parts), n)) for n in range(1, len(parts) + 1)]
@@ -42,7 +47,7 @@ def bodies(text: str, encoding: segment.Encoding) -> list[bytes]:
 @given(gsm_texts)
 def test_gsm7_segments_are_as_planned_and_join_to_the_text(text: str) -> None:
     parts = bodies(text, "gsm7")
-    assert segment.plan(text, "auto") == Plan("gsm7", len(parts))
+    assert segment.plan(text, "auto") == Plan("gsm7", len(parts), len(parts))
     assert max(map(len, parts)) <= (160 if len(parts) == 1 else 153)
     assert "".join(gsm7.decode(part) for part in parts) == text
 
@@ -51,7 +56,7 @@ def test_gsm7_segments_are_as_planned_and_join_to_the_text(text: str) -> None:
 @given(wide_texts)
 def test_ucs2_segments_are_as_planned_and_join_to_the_text(text: str) -> None:
     parts = bodies(text, "ucs2")
-    assert segment.plan(text, "ucs2") == Plan("ucs2", len(parts))
+    assert segment.plan(text, "ucs2") == Plan("ucs2", len(parts), len(parts))
     assert max(map(len, parts)) <= (140 if len(parts) == 1 else 134)
     assert "".join(ucs2.decode(part) for part in parts) == text
 
@@ -84,14 +89,18 @@ def test_encoding_planned_is_gsm7_where_it_may_be_and_can(
 
 
 def test_empty_text_is_one_empty_segment() -> None:
-    assert segment.plan("", "auto") == Plan("gsm7", 1)
-    assert segment.split("", "gsm7", 0) == segment.split("", "ucs2", 0) == [b""]
+    assert segment.plan("", "auto") == Plan("gsm7", 1, 1)
+    assert (
+        segment.split("", "gsm7", PLAIN_FORM, 0)
+        == segment.split("", "ucs2", PLAIN_FORM, 0)
+        == [b""]
+    )
 
 
 def test_auto_takes_gsm7_when_every_character_is_in_it_and_else_ucs2() -> None:
-    assert segment.plan("Grüße für 20€", "auto") == Plan("gsm7", 1)
-    assert segment.plan("façade", "auto") == Plan("ucs2", 1)
-    assert segment.plan("plain", "ucs2") == Plan("ucs2", 1)
+    assert segment.plan("Grüße für 20€", "auto") == Plan("gsm7", 1, 1)
+    assert segment.plan("façade", "auto") == Plan("ucs2", 1, 1)
+    assert segment.plan("plain", "ucs2") == Plan("ucs2", 1, 1)
 
 
 def test_gsm7_names_the_character_it_lacks_and_the_remedy() -> None:
@@ -112,24 +121,28 @@ def test_lone_surrogate_is_not_encodable_in_any_encoding() -> None:
     assert all(isinstance(r, NotEncodable) and "U+D83D" in r.reason for r in refused)
 
 
-def test_data_coding_is_zero_for_gsm7_and_eight_for_ucs2() -> None:
+def test_data_coding_is_by_encoding_and_class() -> None:
     assert segment.data_coding_of("gsm7") == 0
     assert segment.data_coding_of("ucs2") == 8
+    assert segment.data_coding_of("latin1") == 3
+    assert segment.data_coding_of("binary") == 4
+    assert segment.data_coding_of("gsm7", flash=True) == 0xF0
+    assert segment.data_coding_of("ucs2", flash=True) == 0x18
 
 
 def test_split_of_a_text_that_was_not_planned_is_our_bug() -> None:
     with pytest.raises(LocalProtocolError):
-        segment.split("я", "gsm7", 0)
+        segment.split("я", "gsm7", PLAIN_FORM, 0)
     with pytest.raises(LocalProtocolError):
-        segment.split("a" * (153 * 255 + 1), "gsm7", 0)
+        segment.split("a" * (153 * 255 + 1), "gsm7", PLAIN_FORM, 0)
     with pytest.raises(LocalProtocolError):
-        segment.split("a" * 161, "gsm7", 256)
+        segment.split("a" * 161, "gsm7", PLAIN_FORM, 256)
 
 
 def test_grapheme_longer_than_a_segment_is_cut_between_characters() -> None:
     text = "a" + "\u0301" * 200
     assert [len(part) for part in bodies(text, "ucs2")] == [134, 134, 134]
-    assert segment.plan(text, "auto") == Plan("ucs2", 3)
+    assert segment.plan(text, "auto") == Plan("ucs2", 3, 3)
 
 
 def test_more_than_255_segments_are_too_long_and_never_cut() -> None:
