@@ -14,40 +14,15 @@ from smppd.config import (
     ClassConfig,
     Config,
     DaemonConfig,
+    MetricsAddress,
     RetentionConfig,
     RouteConfig,
     load,
 )
-from smppd.errors import ConfigError, Problem
 from smppd.routing.table import RoutingTable
+from tests.config.house import CARRIER, ROUTING, only_problem, problems_of, write_config
 
 REPOSITORY = Path(__file__).parents[1]
-
-CARRIER = 'host = "127.0.0.1"\nport = 2775\nsystem_id = "smppd"\npassword = "secret"\n'
-ROUTING = 'currency = "USD"\n[[route]]\nprefix = "49"\ncarrier = "alpha"\ncost = "0.0210"\n'
-
-
-def write_config(
-    directory: Path, daemon: str = "", routing: str = ROUTING, carrier: str = CARRIER
-) -> Path:
-    """A directory with one carrier, alpha, and what a test wants otherwise."""
-    (directory / "carriers").mkdir()
-    (directory / "smppd.toml").write_text(daemon, encoding="utf-8")
-    (directory / "routing.toml").write_text(routing, encoding="utf-8")
-    (directory / "carriers" / "alpha.toml").write_text(carrier, encoding="utf-8")
-    return directory
-
-
-def problems_of(directory: Path) -> list[Problem]:
-    with pytest.raises(ConfigError) as refused:
-        load(directory)
-    return refused.value.problems
-
-
-def only_problem(directory: Path) -> Problem:
-    problems = problems_of(directory)
-    assert len(problems) == 1, problems
-    return problems[0]
 
 
 def carrier_of(directory: Path, carrier: str) -> CarrierConfig:
@@ -85,7 +60,9 @@ def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
             socket=tmp_path / "run/smppd.sock",
             state=tmp_path / "state",
             drain_timeout=30,
+            metrics=None,
             map_size=64 * 1024**3,
+            reserve=64 * 1024**2,
             backlog_max=10_000_000,
         ),
         retention=RetentionConfig(
@@ -93,8 +70,8 @@ def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
         ),
         classes={
             "otp": ClassConfig(300, "resend"),
-            "transactional": ClassConfig(86_400, "resend"),
-            "promotional": ClassConfig(172_800, "stop"),
+            "transactional": ClassConfig(86_400, "resend", weight=4),
+            "promotional": ClassConfig(172_800, "stop", weight=1),
         },
         apps={},
         carriers={"alpha": carrier},
@@ -114,6 +91,7 @@ def test_a_carriers_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
     )
     assert (carrier.bind, carrier.binds, carrier.window) == ("transceiver", 1, 10)
     assert (carrier.throughput, carrier.default_alphabet) == (0, "gsm7")
+    assert (carrier.tls, carrier.outbind, carrier.submit_command) == (None, None, "submit_sm")
     assert (carrier.long_message, carrier.message_id, carrier.receipts) == ("udh8", "auto", "each")
     assert (carrier.receipt_timeout, carrier.timezone, carrier.uncertain) == (262_800, None, None)
     assert (carrier.session_init_timer, carrier.enquire_link_timer) == (10, 30)
@@ -138,6 +116,12 @@ def test_an_apps_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
             inbound=False,
         )
     }
+
+
+def test_routing_has_no_fallback_and_no_sheet_by_default(tmp_path: Path) -> None:
+    routing = load(write_config(tmp_path)).routing
+
+    assert (routing.fallback, routing.sheets, routing.routes[0].fallback) == (False, [], False)
 
 
 def test_durations_sizes_and_paths_are_read(tmp_path: Path) -> None:
@@ -238,58 +222,61 @@ def test_unknown_key_far_from_all_is_refused_with_the_list(tmp_path: Path) -> No
     assert problem.remedy == "known here: apps, classes, daemon, retention"
 
 
-@pytest.mark.parametrize(
-    ("daemon", "key"),
-    [
-        ('[daemon]\nmetrics = "127.0.0.1:9464"\n', "daemon.metrics"),
-        ('[daemon]\nreserve = "64MiB"\n', "daemon.reserve"),
-    ],
-)
-def test_daemon_key_of_a_later_release_is_refused(tmp_path: Path, daemon: str, key: str) -> None:
-    problem = only_problem(write_config(tmp_path, daemon))
+def test_carrier_key_of_a_later_release_is_refused(tmp_path: Path) -> None:
+    carrier = CARRIER + '[status.0x58]\nverdict = "retry"\n'
 
-    assert problem.key == key
-    assert "is known, but comes with a later release of smppd; remove it" in str(problem)
+    problem = only_problem(write_config(tmp_path, carrier=carrier))
 
-
-@pytest.mark.parametrize(
-    ("line", "key"),
-    [
-        ('tls = { ca = "ca.pem" }', "tls"),
-        ('password_credential = "alpha"', "password_credential"),
-        ('[status.0x58]\nverdict = "retry"', "status"),
-        ('bind = "transmitter"', "bind"),
-        ('bind = "receiver"', "bind"),
-        ('bind = "pair"', "bind"),
-        ('long_message = "udh16"', "long_message"),
-        ('long_message = "sar"', "long_message"),
-        ('long_message = "payload"', "long_message"),
-        ('default_alphabet = "latin1"', "default_alphabet"),
-        ('default_alphabet = "ascii"', "default_alphabet"),
-        ('interface_version = "3.3"', "interface_version"),
-    ],
-)
-def test_carrier_key_of_a_later_release_is_refused(tmp_path: Path, line: str, key: str) -> None:
-    problem = only_problem(write_config(tmp_path, carrier=CARRIER + line + "\n"))
-
-    assert problem.key == key
-    assert problem.line == 5
+    assert (problem.key, problem.line) == ("status", 5)
     assert "is known, but comes with a later release of smppd" in problem.wrong
 
 
+def test_routing_key_of_a_later_release_is_refused(tmp_path: Path) -> None:
+    routing = ROUTING + '[[inbound]]\napp = "shop"\n'
+
+    problem = only_problem(write_config(tmp_path, routing=routing))
+
+    assert problem.key == "inbound"
+    assert "comes with a later release of smppd; remove it" in str(problem)
+
+
+def test_wrong_word_is_refused_with_the_nearest_right_one(tmp_path: Path) -> None:
+    carrier = CARRIER + 'bind = "transciever"\n'
+
+    problem = only_problem(write_config(tmp_path, carrier=carrier))
+
+    assert problem.remedy == 'did you mean "transceiver"?'
+
+
 @pytest.mark.parametrize(
-    ("addition", "key"),
+    ("value", "metrics"),
     [
-        ('[[prices]]\ncarrier = "alpha"\nfile = "alpha.csv"\n', "prices"),
-        ("fallback = true\n", "route[1].fallback"),
-        ('[[inbound]]\napp = "shop"\n', "inbound"),
+        ("127.0.0.1:9464", MetricsAddress("127.0.0.1", 9464)),
+        ("[::1]:9464", MetricsAddress("::1", 9464)),
+        ("unix:/run/metrics.sock", Path("/run/metrics.sock")),
     ],
 )
-def test_routing_key_of_a_later_release_is_refused(tmp_path: Path, addition: str, key: str) -> None:
-    problem = only_problem(write_config(tmp_path, routing=ROUTING + addition))
+def test_metrics_are_an_address_or_a_socket(
+    tmp_path: Path, value: str, metrics: MetricsAddress | Path
+) -> None:
+    config = load(write_config(tmp_path, f'[daemon]\nmetrics = "{value}"\n'))
 
-    assert problem.key == key
-    assert "comes with a later release of smppd; remove it" in str(problem)
+    assert config.daemon.metrics == metrics
+
+
+def test_socket_of_metrics_is_relative_to_the_directory(tmp_path: Path) -> None:
+    config = load(write_config(tmp_path, '[daemon]\nmetrics = "unix:run/m.sock"\n'))
+
+    assert config.daemon.metrics == tmp_path / "run" / "m.sock"
+
+
+def test_reserve_and_weights_are_read(tmp_path: Path) -> None:
+    daemon = '[daemon]\nreserve = "1GiB"\n[classes.promotional]\nweight = 9\n'
+
+    config = load(write_config(tmp_path, daemon))
+
+    assert config.daemon.reserve == 2**30
+    assert config.classes["promotional"] == ClassConfig(172_800, "stop", 9)
 
 
 @pytest.mark.parametrize(
@@ -325,8 +312,13 @@ def test_required_carrier_value_out_of_bounds_is_refused(
     [
         ('system_type = "thirteen char"', "is not at most 12 ASCII characters"),
         (f'address_range = "{"9" * 41}"', "is not at most 40 ASCII characters"),
-        ('interface_version = "5.0"', '"5.0" is not "3.4"'),
-        ('bind = "both"', '"both" is not "transceiver"'),
+        ('interface_version = "5.0"', '"5.0" is not "3.3" or "3.4"'),
+        ('bind = "both"', '"both" is not "transceiver", "transmitter", "receiver" or "pair"'),
+        ('default_alphabet = "utf8"', '"utf8" is not "gsm7", "latin1" or "ascii"'),
+        ('long_message = "udh"', '"udh" is not "udh8", "udh16", "sar" or "payload"'),
+        ('submit_command = "submit_multi"', '"submit_multi" is not "submit_sm" or "data_sm"'),
+        ('outbind = "2775"', "'2775' is not an address to listen on"),
+        ('outbind = "0.0.0.0:0"', "'0.0.0.0:0' is not an address to listen on"),
         ("binds = 0", "0 is not a number of sessions from 1 to 64"),
         ("binds = 65", "65 is not a number of sessions"),
         ("window = 0", "0 is not a number of unanswered submit_sm from 1 to 10000"),
@@ -367,6 +359,20 @@ def test_carrier_value_out_of_bounds_is_refused(tmp_path: Path, line: str, wrong
         ('[daemon]\nmap_size = "64GB"', "daemon.map_size", "'64GB' is not a size"),
         ('[daemon]\nmap_size = "1KiB"', "daemon.map_size", "'1KiB' is not a size"),
         ("[daemon]\nmap_size = 64", "daemon.map_size", "64 is not a size"),
+        ('[daemon]\nreserve = "0MiB"', "daemon.reserve", "'0MiB' is not a size"),
+        ("[daemon]\nmetrics = 9464", "daemon.metrics", "9464 is no place to serve metrics at"),
+        ('[daemon]\nmetrics = "localhost"', "daemon.metrics", "'localhost' is no place"),
+        ('[daemon]\nmetrics = "h:65536"', "daemon.metrics", "'h:65536' is no place"),
+        ('[daemon]\nmetrics = "unix:"', "daemon.metrics", "'' is not a path"),
+        (
+            '[daemon]\nmetrics = "unix:run/smppd.sock"',
+            "daemon.metrics",
+            "is the socket of the apps",
+        ),
+        (f'[daemon]\nmetrics = "unix:/{"s" * 107}"', "daemon.metrics", "path has 108 bytes"),
+        ("[classes.otp]\nweight = 2", "classes.otp.weight", "one-time codes have no weight"),
+        ("[classes.promotional]\nweight = 0", "classes.promotional.weight", "0 is not a number of"),
+        ("[classes.promotional]\nweight = 101", "classes.promotional.weight", "101 is not a"),
         ("[daemon]\nbacklog_max = 0", "daemon.backlog_max", "0 is not a number of messages"),
         ("[daemon]\nstate = 3", "daemon.state", "3 is not a path"),
         (f'[daemon]\nsocket = "/{"s" * 107}"', "daemon.socket", "path has 108 bytes"),
@@ -499,6 +505,27 @@ def test_syntax_error_at_the_end_names_the_last_line(tmp_path: Path) -> None:
     assert problem.line == 2
 
 
+def test_key_that_stands_twice_is_told_as_such(tmp_path: Path) -> None:
+    problem = only_problem(write_config(tmp_path, '[daemon]\nsocket = "a"\nsocket = "b"\n'))
+
+    assert (problem.file, problem.line) == ("smppd.toml", 3)
+    assert problem.wrong == "the key or table on this line stands above too"
+
+
+@pytest.mark.parametrize("value", ["1" * 5_000, "[" * 5_000], ids=["digits", "brackets"])
+def test_what_tomllib_gives_up_on_is_a_problem_too(tmp_path: Path, value: str) -> None:
+    problem = only_problem(write_config(tmp_path, f"[daemon]\nbacklog_max = {value}\n"))
+
+    assert problem.file == "smppd.toml"
+    assert problem.wrong.startswith("is not TOML: ")
+
+
+def test_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    write_config(tmp_path, "\ufeff[daemon]\nbacklog_max = 5\n")
+
+    assert load(tmp_path).daemon.backlog_max == 5
+
+
 def test_file_that_is_not_utf8_names_the_line(tmp_path: Path) -> None:
     write_config(tmp_path)
     (tmp_path / "smppd.toml").write_bytes(b"[daemon]\n# caf\xe9\n")
@@ -516,6 +543,16 @@ def test_missing_files_are_problems(tmp_path: Path) -> None:
         "routing.toml": "cannot be read: No such file or directory",
         "carriers/": "holds no carrier",
     }
+
+
+def test_carriers_that_cannot_be_listed_are_told_as_such(tmp_path: Path) -> None:
+    write_config(tmp_path)
+    (tmp_path / "carriers" / "alpha.toml").unlink()
+    (tmp_path / "carriers").rmdir()
+    (tmp_path / "carriers").write_text("a file")
+
+    (problem,) = [one for one in problems_of(tmp_path) if one.file == "carriers/"]
+    assert problem.wrong == "cannot be read: Not a directory"
 
 
 def test_carrier_file_with_a_wrong_name_is_refused(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 A struct is a TOML table and a field is a key, under the same name. ``Meta`` says the rest:
 ``description`` is what a value must be and ``examples`` one that is right (both are shown to the
-operator), ``extra["read"]`` reads a text of its own form, ``extra["later"]`` lists values that a
-later release will serve. ``LATER`` names such keys: known, so not called a slip, and refused, so
-that nobody relies on what is not there. SMPP fields keep the spec's names and lengths.
+operator), ``extra["read"]`` reads a text of its own form. ``LATER`` names keys that a later release
+will serve: known, so not called a slip, and refused, so that nobody relies on what is not there.
+SMPP fields keep the spec's names and lengths.
 """
 
 from __future__ import annotations
@@ -16,19 +16,27 @@ import msgspec
 from msgspec import Meta
 
 from smppd.config.values import (
+    MetricsAddress,
     read_duration,
     read_groups,
+    read_listen_address,
+    read_metrics,
     read_path,
+    read_pins,
     read_region,
     read_sender_text,
     read_size,
     read_timezone,
     read_users,
 )
+from smppd.routing.sheet import RateSheet
 from smppd.routing.table import Route
 
 RouteConfig = Route
 """A ``[[route]]`` is the routing table's own route: nothing to translate."""
+
+CLASS_WEIGHT_MAX: Final = 100
+"""Turns a class may have for one of another; above it the other would stand still."""
 
 # 3GPP TS 23.040 s9.2.3.12.1: no SMSC keeps a message longer than 63 weeks.
 _VALIDITY_SECONDS_MAX = 63 * 7 * 86_400
@@ -40,7 +48,16 @@ Uncertain = Annotated[
     Literal["resend", "stop"], Meta(description='"resend" or "stop"', examples=["resend"])
 ]
 Flag = Annotated[bool, Meta(description="true or false", examples=[True])]
+Host = Annotated[
+    str,
+    Meta(
+        pattern=r"^[!-~]{1,255}\Z",
+        description="a host name or an address",
+        examples=["smsc.example.net"],
+    ),
+]
 FilePath = Annotated[Path, Meta(extra={"read": read_path})]
+Size = Annotated[int, Meta(extra={"read": read_size})]
 Duration = Annotated[int, Meta(extra={"read": read_duration})]
 Validity = Annotated[
     int,
@@ -81,14 +98,17 @@ Seconds = Annotated[
 
 
 class DaemonConfig(msgspec.Struct, frozen=True):
-    """``[daemon]``: paths (absolute after ``load``), ``map_size`` in bytes, seconds, messages."""
+    """``[daemon]``: paths (absolute after ``load``), sizes in bytes, seconds, messages.
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"metrics", "reserve"})
+    ``metrics`` is an address, or the path of a Unix socket.
+    """
 
     socket: FilePath = Path("run/smppd.sock")
     state: FilePath = Path("state")
+    metrics: Annotated[MetricsAddress | Path | None, Meta(extra={"read": read_metrics})] = None
     drain_timeout: Seconds = 30.0
-    map_size: Annotated[int, Meta(extra={"read": read_size})] = 64 * 2**30
+    map_size: Size = 64 * 2**30
+    reserve: Size = 64 * 2**20
     backlog_max: Annotated[
         int,
         Meta(
@@ -110,16 +130,26 @@ class RetentionConfig(msgspec.Struct, frozen=True):
 
 
 class ClassConfig(msgspec.Struct, frozen=True):
-    """``[classes.NAME]``: ``valid_for`` in seconds, and what doubt leads to."""
+    """``[classes.NAME]``: ``valid_for`` in seconds, what doubt leads to, and ``weight``, the turns
+    the class has where several wait (of no use to ``otp``, which always goes first)."""
 
     valid_for: Validity
     uncertain: Uncertain
+    weight: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=CLASS_WEIGHT_MAX,
+            description=f"a number of turns from 1 to {CLASS_WEIGHT_MAX}",
+            examples=[4],
+        ),
+    ] = 1
 
 
 DEFAULT_CLASSES: Final = {
     "otp": ClassConfig(300, "resend"),
-    "transactional": ClassConfig(86_400, "resend"),
-    "promotional": ClassConfig(172_800, "stop"),
+    "transactional": ClassConfig(86_400, "resend", 4),
+    "promotional": ClassConfig(172_800, "stop", 1),
 }
 """The three message classes there are, with their defaults."""
 
@@ -138,23 +168,37 @@ class AppConfig(msgspec.Struct, frozen=True):
     inbound: Flag = False
 
 
+class TlsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """``[tls]`` of a carrier; paths are absolute after ``load``.
+
+    ``ca`` None is the host's own set of authorities, ``server_name`` None the carrier's ``host``,
+    ``key`` None a key in the file ``cert``. ``pin_sha256`` holds lower-case hex digests.
+    ``files_digest`` is of the files' contents, so that a reload sees a certificate that was
+    exchanged under its name; it is no key.
+    """
+
+    ca: FilePath | None = None
+    cert: FilePath | None = None
+    key: FilePath | None = None
+    server_name: Host | None = None
+    pin_sha256: Annotated[tuple[str, ...], Meta(extra={"read": read_pins})] = ()
+    minimum: Annotated[
+        Literal["1.2", "1.3"], Meta(description='"1.2" or "1.3"', examples=["1.2"])
+    ] = "1.2"
+    files_digest: str = ""
+
+
 class CarrierConfig(msgspec.Struct, frozen=True, kw_only=True):
     """``carriers/NAME.toml``; the file's name is ``name``.
 
-    ``password`` is the password itself, wherever it was kept, and is in no repr.
+    ``password`` is the password itself, wherever it was kept, and is in no repr. ``outbind`` is
+    the ``host:port`` on which we wait for the carrier to ask for our binds.
     """
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"password_credential", "status", "tls"})
+    LATER: ClassVar[frozenset[str]] = frozenset({"status"})
 
     name: str
-    host: Annotated[
-        str,
-        Meta(
-            pattern=r"^[!-~]{1,255}\Z",
-            description="a host name or an address",
-            examples=["smsc.example.net"],
-        ),
-    ]
+    host: Host
     port: Annotated[
         int, Meta(ge=1, le=65_535, description="a port from 1 to 65535", examples=[2775])
     ]
@@ -192,14 +236,13 @@ class CarrierConfig(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     interface_version: Annotated[
-        Literal["3.4"], Meta(description='"3.4"', examples=["3.4"], extra={"later": ["3.3"]})
+        Literal["3.3", "3.4"], Meta(description='"3.3" or "3.4"', examples=["3.4"])
     ] = "3.4"
     bind: Annotated[
-        Literal["transceiver"],
+        Literal["transceiver", "transmitter", "receiver", "pair"],
         Meta(
-            description='"transceiver"',
+            description='"transceiver", "transmitter", "receiver" or "pair"',
             examples=["transceiver"],
-            extra={"later": ["transmitter", "receiver", "pair"]},
         ),
     ] = "transceiver"
     binds: Annotated[
@@ -215,17 +258,19 @@ class CarrierConfig(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 10
     throughput: Throughput = 0.0
+    tls: TlsConfig | None = None
+    outbind: Annotated[str | None, Meta(extra={"read": read_listen_address})] = None
+    submit_command: Annotated[
+        Literal["submit_sm", "data_sm"],
+        Meta(description='"submit_sm" or "data_sm"', examples=["submit_sm"]),
+    ] = "submit_sm"
     default_alphabet: Annotated[
-        Literal["gsm7"],
-        Meta(description='"gsm7"', examples=["gsm7"], extra={"later": ["latin1", "ascii"]}),
+        Literal["gsm7", "latin1", "ascii"],
+        Meta(description='"gsm7", "latin1" or "ascii"', examples=["gsm7"]),
     ] = "gsm7"
     long_message: Annotated[
-        Literal["udh8"],
-        Meta(
-            description='"udh8"',
-            examples=["udh8"],
-            extra={"later": ["udh16", "sar", "payload"]},
-        ),
+        Literal["udh8", "udh16", "sar", "payload"],
+        Meta(description='"udh8", "udh16", "sar" or "payload"', examples=["udh8"]),
     ] = "udh8"
     message_id: Annotated[
         Literal["same", "hex_to_dec", "dec_to_hex", "auto"],
@@ -259,9 +304,12 @@ class CarrierConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RoutingConfig(msgspec.Struct, frozen=True):
-    """``routing.toml``: routes in the order of the file."""
+    """``routing.toml``: routes and sheets in the order of the file.
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"fallback", "inbound", "prices"})
+    ``fallback``: the offers of shorter prefixes are failover, for all prefixes.
+    """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"inbound"})
 
     currency: Annotated[
         str,
@@ -272,10 +320,30 @@ class RoutingConfig(msgspec.Struct, frozen=True):
         ),
     ]
     routes: list[RouteConfig]
+    fallback: Flag = False
+    sheets: list[RateSheet] = []
+
+
+class ConfigWarning(msgspec.Struct, frozen=True):
+    """One thing to look at: where, what, and what to do. The places are those of a Problem."""
+
+    file: str
+    key: str
+    line: int | None
+    text: str
+    remedy: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        key = f": {self.key}" if self.key else ""
+        return f"{where}{key}: {self.text}; {self.remedy}"
 
 
 class Config(msgspec.Struct, frozen=True):
-    """The whole configuration, checked; ``apps`` is empty where there is no ``[apps]`` table."""
+    """The whole configuration, checked; ``apps`` is empty where there is no ``[apps]`` table.
+
+    ``warnings`` say what is allowed in it and hardly meant.
+    """
 
     directory: Path
     daemon: DaemonConfig
@@ -284,3 +352,4 @@ class Config(msgspec.Struct, frozen=True):
     apps: dict[str, AppConfig]
     carriers: dict[str, CarrierConfig]
     routing: RoutingConfig
+    warnings: list[ConfigWarning] = []

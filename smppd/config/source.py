@@ -7,6 +7,7 @@ and keys written one a line, None inside inline tables and multi-line strings.
 
 from __future__ import annotations
 
+import codecs
 import re
 import tomllib
 from pathlib import Path
@@ -19,6 +20,10 @@ Key = tuple[str | int, ...]
 
 _HEADER = re.compile(r"\s*(\[\[?)([^\[\]]+)\]")
 _ASSIGNMENT = re.compile(r"""\s*([A-Za-z0-9_."'-]+(?:\s*\.\s*[A-Za-z0-9_."'-]+)*)\s*=""")
+_COMMENT = re.compile(r"^[ \t]*#", re.MULTILINE)
+_TOML_WORDS = {"Cannot overwrite a value": "the key or table on this line stands above too"}
+"""What tomllib says, in an operator's words where its own say too little."""
+
 _TOML_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
@@ -31,17 +36,23 @@ class Source:
 
     def __init__(self, directory: Path, name: str) -> None:
         self.name = name
+        self.path = directory / name
         self.table: dict[str, object] = {}
         self.problems: list[Problem] = []
         self.broken = False
         self._text = ""
         self._lines: dict[Key, int] | None = None
-        self._read(directory / name)
+        self._read(self.path)
+
+    @property
+    def is_all_comment(self) -> bool:
+        """Whether it sets nothing at all, and says something: an example, or switched off."""
+        return not self.broken and not self.table and bool(_COMMENT.search(self._text))
 
     def note(self, key: Key, wrong: str, remedy: str) -> None:
         """Note a problem of the value at ``key``."""
         self.problems.append(
-            Problem(self.name, show_key(key), wrong, remedy, self._line_of(key) if key else None)
+            Problem(self.name, show_key(key), wrong, remedy, self.line_of(key) if key else None)
         )
 
     def note_wrong(self, key: Key, wrong: Wrong) -> None:
@@ -57,7 +68,7 @@ class Source:
             )
             return
         try:
-            self._text = data.decode()
+            self._text = data.removeprefix(codecs.BOM_UTF8).decode()
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
             self._break(f"byte {data[error.start]:#04x} is not UTF-8", "save it as UTF-8", line)
@@ -68,13 +79,17 @@ class Source:
             at = _TOML_LINE.search(str(error))
             line = int(at[1]) if at and at[1] else self._text.count("\n") + 1
             wrong = _TOML_LINE.sub("", str(error))
-            self._break(f"is not TOML: {wrong}", "correct the line (https://toml.io)", line)
+            wrong = _TOML_WORDS.get(wrong, f"is not TOML: {wrong}")
+            self._break(wrong, "correct the line (https://toml.io)", line)
+        except (ValueError, RecursionError) as error:
+            # Of a number with thousands of digits, or brackets as deep: tomllib's own faults.
+            self._break(f"is not TOML: {error}", "correct it (https://toml.io)")
 
     def _break(self, wrong: str, remedy: str, line: int | None = None) -> None:
         self.broken = True
         self.problems.append(Problem(self.name, "", wrong, remedy, line))
 
-    def _line_of(self, key: Key) -> int | None:
+    def line_of(self, key: Key) -> int | None:
         """The line of ``key``, or of the nearest table around it that the scan has seen."""
         if self._lines is None:
             self._lines = _scan_lines(self._text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
-from typing import Annotated, TypeVar, get_args, get_origin
+from typing import Annotated, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import NODEFAULT, Meta
@@ -41,22 +41,23 @@ def read_struct(
     """
     given = given or {}
     fields = [field for field in msgspec.structs.fields(kind) if field.name not in given]
-    known = {field.name for field in fields} | set(other_keys)
+    known = {field.encode_name for field in fields} | set(other_keys)
     check_keys(source, key, table, known, getattr(kind, "LATER", frozenset()))
     values = dict(given)
     whole = True
     for field in fields:
         required = field.default is NODEFAULT and field.default_factory is NODEFAULT
-        if field.name not in table:
+        name = field.encode_name  # "for" and "from" cannot be attributes
+        if name not in table:
             if required:
                 whole = False
-                _note_missing(source, (*key, field.name), _rule_of(field.type))
+                _note_missing(source, (*key, name), _rule_of(field.type))
             continue
-        shown = "…" if field.name in _SECRET_KEYS else _show(table[field.name])
-        value = read_value(field.type, table[field.name], shown)
+        shown = "…" if name in _SECRET_KEYS else _show(table[name])
+        value = read_value(field.type, table[name], shown)
         if isinstance(value, Wrong):
             whole = whole and not required
-            source.note_wrong((*key, field.name), value)
+            source.note_wrong((*key, name), value)
         else:
             values[field.name] = value
     return kind(**values) if whole else None
@@ -107,12 +108,12 @@ def read_value(kind: object, value: object, shown: str) -> object:
     extra = (rule.extra if rule else None) or {}
     if "read" in extra:
         return extra["read"](value)
-    if isinstance(value, str) and value in extra.get("later", ()):
-        return Wrong(f"{shown} is known, but comes with a later release of smppd", _remedy(rule))
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError:
-        return Wrong(f"{shown} is not {_description(kind)}", _remedy(rule))
+        near = get_close_matches(str(value), _words_of(kind), 1)
+        remedy = f'did you mean "{near[0]}"?' if near else _remedy(rule)
+        return Wrong(f"{shown} is not {_description(kind)}", remedy)
 
 
 def _rule_of(kind: object) -> Meta | None:
@@ -120,6 +121,13 @@ def _rule_of(kind: object) -> Meta | None:
     if get_origin(kind) is Annotated:
         return next((item for item in get_args(kind) if isinstance(item, Meta)), None)
     return next((rule for part in get_args(kind) if (rule := _rule_of(part))), None)
+
+
+def _words_of(kind: object) -> list[str]:
+    """The words that ``kind`` allows, of an optional or annotated one too."""
+    if get_origin(kind) is Literal:
+        return [word for word in get_args(kind) if isinstance(word, str)]
+    return [word for part in get_args(kind) for word in _words_of(part)]
 
 
 def _note_missing(source: Source, key: Key, rule: Meta | None) -> None:

@@ -1,4 +1,4 @@
-"""Values that TOML writes as text: durations, sizes, users, groups, zones, senders.
+"""Values that TOML writes as text: durations, sizes, addresses, pins, users, zones, senders.
 
 Each reader takes what TOML gave and returns the value, or a ``Wrong`` that says what is wrong and
 what to write instead. Users and groups are looked up here, once, so that the daemon compares
@@ -38,11 +38,27 @@ _SIZE_BYTES_MAX = 2**46
 """64 TiB: half of what a 47-bit address space can map."""
 
 
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_.-]{1,253}):([0-9]{1,5})")
+"""``host:port``; an IPv6 address stands in brackets (RFC 3986 s3.2.2)."""
+
+_UNIX = "unix:"
+_PIN = re.compile(r"[0-9a-f]{64}")
+_PINS_MAX = 16
+"""Certificates of one carrier: the one in force and a few to come."""
+
+
 class Wrong(msgspec.Struct, frozen=True):
     """A value that is refused: what is wrong with it, and what to write instead."""
 
     wrong: str
     remedy: str
+
+
+class MetricsAddress(msgspec.Struct, frozen=True):
+    """Where metrics are served over TCP; ``host`` is without brackets."""
+
+    host: str
+    port: int
 
 
 def read_duration(value: object) -> int | Wrong:
@@ -139,6 +155,52 @@ def read_path(value: object) -> Path | Wrong:
     if not isinstance(value, str) or not value or "\0" in value:
         return Wrong(f"{value!r} is not a path", "write a path in quotes")
     return Path(value)
+
+
+def read_metrics(value: object) -> MetricsAddress | Path | Wrong:
+    """``host:port`` as an address, ``unix:PATH`` as a path (as yet relative)."""
+    if isinstance(value, str) and value.startswith(_UNIX):
+        return read_path(value.removeprefix(_UNIX))
+    if (found := _split_address(value)) is None:
+        return Wrong(
+            f"{value!r} is no place to serve metrics at",
+            'write "127.0.0.1:9464", or "unix:" and a path',
+        )
+    return found
+
+
+def read_listen_address(value: object) -> str | Wrong:
+    """``host:port``, kept as written."""
+    if _split_address(value) is None:
+        return Wrong(
+            f"{value!r} is not an address to listen on",
+            'write host:port in quotes, such as "0.0.0.0:2775" or "[::]:2775"',
+        )
+    return str(value)
+
+
+def _split_address(value: object) -> MetricsAddress | None:
+    found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not 1 <= int(found[2]) <= 65_535:
+        return None
+    return MetricsAddress(found[1].strip("[]"), int(found[2]))
+
+
+def read_pins(value: object) -> tuple[str, ...] | Wrong:
+    """SHA-256 digests in hex, one or a list; colons and capitals as openssl writes them."""
+    pins = []
+    items = value if isinstance(value, list) else [value]
+    if not 1 <= len(items) <= _PINS_MAX:
+        return Wrong(f"{len(items)} pins", f"write 1 to {_PINS_MAX} of them, or leave the key out")
+    for item in items:
+        digits = item.replace(":", "").lower() if isinstance(item, str) else ""
+        if not _PIN.fullmatch(digits):
+            return Wrong(
+                f"{item!r} is not a SHA-256 digest",
+                "write the 64 hex digits of: openssl x509 -noout -fingerprint -sha256 -in cert.pem",
+            )
+        pins.append(digits)
+    return tuple(dict.fromkeys(pins))
 
 
 def check_socket_path(path: Path) -> Wrong | None:

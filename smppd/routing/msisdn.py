@@ -29,12 +29,15 @@ from phonenumbers import (
     PhoneMetadata,
     PhoneNumber,
     PhoneNumberFormat,
+    PhoneNumberType,
     ValidationResult,
     format_number,
     is_possible_number_with_reason,
     is_valid_number,
+    number_type,
     parse,
     region_code_for_country_code,
+    region_code_for_number,
 )
 from phonenumbers.phonemetadata import PhoneNumberDesc
 
@@ -70,6 +73,20 @@ _NUMBER_TYPES = (
     "voicemail",
 )
 
+_KINDS = {
+    PhoneNumberType.FIXED_LINE: "fixed_line",
+    PhoneNumberType.MOBILE: "mobile",
+    PhoneNumberType.FIXED_LINE_OR_MOBILE: "fixed_line_or_mobile",
+    PhoneNumberType.TOLL_FREE: "toll_free",
+    PhoneNumberType.PREMIUM_RATE: "premium_rate",
+    PhoneNumberType.SHARED_COST: "shared_cost",
+    PhoneNumberType.VOIP: "voip",
+    PhoneNumberType.PERSONAL_NUMBER: "personal_number",
+    PhoneNumberType.PAGER: "pager",
+    PhoneNumberType.UAN: "uan",
+    PhoneNumberType.VOICEMAIL: "voicemail",
+}
+
 _LENGTH_REASONS = {
     ValidationResult.TOO_SHORT: "is too short",
     ValidationResult.TOO_LONG: "is too long",
@@ -90,6 +107,23 @@ class BadNumber(msgspec.Struct, frozen=True, gc=False):
     """A destination that is refused; ``reason`` says what is wrong and what to write instead."""
 
     reason: str
+
+
+class NumberFacts(msgspec.Struct, frozen=True):
+    """What phonenumbers' metadata says about a number: ``region`` an ISO 3166-1 code (or ``001``
+    for one of no country), ``kind`` such as ``mobile``; None where it does not know."""
+
+    region: str | None
+    kind: str | None
+
+
+def describe_number(digits: str) -> NumberFacts:
+    """The facts about E.164 ``digits`` (no ``+``); for people, some 20 us."""
+    try:
+        number = parse("+" + digits)
+    except NumberParseException:
+        return NumberFacts(None, None)
+    return NumberFacts(region_code_for_number(number), _KINDS.get(number_type(number)))
 
 
 def is_known_region(region: str) -> bool:

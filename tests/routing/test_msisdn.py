@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smppd.routing.msisdn import PUNCTUATION, BadNumber, NumberPlan, is_known_region
+from smppd.routing.msisdn import (
+    PUNCTUATION,
+    BadNumber,
+    NumberFacts,
+    NumberPlan,
+    describe_number,
+    is_known_region,
+)
 
 PLAN = NumberPlan()
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
@@ -225,3 +232,20 @@ def test_regions_are_known_by_their_upper_case_code() -> None:
     assert is_known_region("DE")
     assert not is_known_region("de")
     assert not is_known_region("001")
+
+
+@pytest.mark.parametrize(
+    ("digits", "region", "kind"),
+    [
+        ("4915112345678", "DE", "mobile"),
+        ("493012345678", "DE", "fixed_line"),
+        ("12025550123", "US", "fixed_line_or_mobile"),
+        ("80012345678", "001", "toll_free"),
+        ("999", None, None),
+        ("", None, None),
+    ],
+)
+def test_a_number_is_described_for_people(
+    digits: str, region: str | None, kind: str | None
+) -> None:
+    assert describe_number(digits) == NumberFacts(region, kind)

@@ -1,0 +1,221 @@
+"""What is allowed and hardly meant: the warnings of ``smppd check``, each with what to do.
+
+One function a warning, over a configuration that has no problem. Nothing here stops a daemon; a
+warning that is wrong for someone is a line more, so each is given only where it costs messages,
+money or a secret.
+"""
+
+from __future__ import annotations
+
+import math
+import stat
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from smppd.config.model import CarrierConfig, Config, ConfigWarning
+from smppd.config.source import Key, Source, show_key
+from smppd.routing.sheet import find_longest
+
+WARNINGS_MAX: Final = 100
+"""Listed; a sheet that fits none of its carrier's routes makes one a route."""
+
+ANSWER_SECONDS: Final = (0.1, 1.0)
+"""From submit_sm to its response, at a near carrier and at a far or busy one."""
+
+
+class Files(msgspec.Struct, frozen=True):
+    """The files of a configuration: ``carriers`` by name, ``examples`` those that set no key."""
+
+    daemon: Source
+    routing: Source
+    carriers: dict[str, Source]
+    examples: frozenset[str]
+
+
+def find_warnings(config: Config, files: Files, credentials: Path | None) -> list[ConfigWarning]:
+    """Every warning, in the order of the files; at most WARNINGS_MAX, then how many more."""
+    found = [
+        *_warn_of_inbound(config, files),
+        *_warn_of_shadowed_prefixes(config, files),
+        *_warn_of_missing_prices(config, files),
+    ]
+    for name, carrier in config.carriers.items():
+        source = files.carriers[name]
+        for warn in _CARRIER_WARNINGS:
+            found += warn(carrier, source)
+        found += _warn_of_unused_carrier(carrier, source, config)
+        found += _warn_of_unread_credential(source, credentials)
+    if (more := len(found) - WARNINGS_MAX) > 0:
+        del found[WARNINGS_MAX:]
+        found.append(ConfigWarning("", "", None, f"{more} more warnings", "see to these first"))
+    return found
+
+
+def _warning(source: Source, key: Key, text: str, remedy: str) -> ConfigWarning:
+    return ConfigWarning(source.name, show_key(key), source.line_of(key), text, remedy)
+
+
+# -- the whole --------------------------------------------------------------------------------
+
+
+def _warn_of_inbound(config: Config, files: Files) -> Iterator[ConfigWarning]:
+    if config.apps and not any(app.inbound for app in config.apps.values()):
+        text = "no app has inbound = true: messages from phones are stored, told to nobody"
+        yield _warning(files.daemon, ("apps",), text, "write inbound = true in one of them")
+
+
+def _warn_of_shadowed_prefixes(config: Config, files: Files) -> Iterator[ConfigWarning]:
+    """A prefix all of whose numbers begin with a longer one that there is too."""
+    routes = config.routing.routes
+    if config.routing.fallback:
+        return  # A shorter prefix is failover then, and used.
+    covered = _find_covered({route.prefix for route in routes})
+    failover = {
+        route.prefix[:end] for route in routes if route.fallback for end in range(len(route.prefix))
+    }
+    for index, route in enumerate(routes):
+        if route.prefix in covered - failover:
+            text = f'prefix "{route.prefix}" is never used: longer ones take all of its numbers'
+            remedy = "take the route away, or write fallback = true for the longer ones"
+            yield _warning(files.routing, ("route", index, "prefix"), text, remedy)
+
+
+def _find_covered(prefixes: set[str]) -> set[str]:
+    """Every prefix whose ten extensions are in ``prefixes``, or are covered themselves."""
+    begun = {prefix[:end] for prefix in prefixes for end in range(len(prefix))}
+    covered: set[str] = set()
+    for prefix in sorted(begun, key=len, reverse=True):
+        digits = "0123456789" if prefix else "123456789"  # No E.164 number begins with 0.
+        if all(prefix + digit in prefixes or prefix + digit in covered for digit in digits):
+            covered.add(prefix)
+    return covered
+
+
+def _warn_of_missing_prices(config: Config, files: Files) -> Iterator[ConfigWarning]:
+    """A route that its carrier's sheet never prices."""
+    sheets = {sheet.carrier: sheet for sheet in config.routing.sheets}
+    own = {route.prefix for route in config.routing.routes}
+    priced = {name: _priced_prefixes(sheet.prices, own) for name, sheet in sheets.items()}
+    unpriced = {
+        index: route
+        for index, route in enumerate(config.routing.routes)
+        if route.cost is None and route.prefix not in priced[route.carrier]
+    }
+    offered = {
+        route.prefix for index, route in enumerate(config.routing.routes) if index not in unpriced
+    }
+    for index, route in unpriced.items():
+        sheet = sheets[route.carrier]
+        shown = f'"{route.prefix}"'
+        text = f"{sheet.file} prices no number of prefix {shown}: no offer from {route.carrier}"
+        if route.prefix not in offered:
+            text += ", nor from another carrier"
+        remedy = "add a price to the sheet, or a cost here"
+        yield _warning(files.routing, ("route", index), text, remedy)
+    unused = sheets.keys() - {r.carrier for r in config.routing.routes if r.cost is None}
+    for index, sheet in enumerate(config.routing.sheets):
+        if sheet.carrier in unused:
+            text = f"{sheet.file} prices nothing: no route of {sheet.carrier} is without a cost"
+            remedy = "take it away, or the cost of the routes it is for"
+            yield _warning(files.routing, ("prices", index), text, remedy)
+
+
+def _priced_prefixes(prices: dict[str, str], own: set[str]) -> set[str]:
+    """Those of the routes' prefixes ``own`` that have a number which ``prices`` prices."""
+    longest = {find_longest(own, prefix) for prefix in prices}
+    below = {prefix for prefix in own if find_longest(prices, prefix) is not None}
+    return below | {prefix for prefix in longest if prefix is not None}
+
+
+# -- a carrier by itself ----------------------------------------------------------------------
+
+
+def _warn_of_unused_carrier(
+    carrier: CarrierConfig, source: Source, config: Config
+) -> Iterator[ConfigWarning]:
+    routed = any(route.carrier == carrier.name for route in config.routing.routes)
+    if not routed and carrier.bind != "receiver":
+        text = f"carrier {carrier.name} is bound, but no route names it"
+        yield _warning(source, (), text, "add a [[route]], or bind it as receiver only")
+
+
+def _warn_of_throughput(carrier: CarrierConfig, source: Source) -> Iterator[ConfigWarning]:
+    """Little's law: what is unanswered is the rate times the time to the answer."""
+    if carrier.bind == "receiver":
+        return
+    unanswered = carrier.binds * carrier.window
+    near, far = (unanswered / seconds for seconds in ANSWER_SECONDS)
+    if carrier.throughput <= near:
+        return
+    needed = math.ceil(carrier.throughput * ANSWER_SECONDS[0])
+    text = (
+        f"{carrier.throughput:g} a second is out of reach: {carrier.binds} binds x window "
+        f"{carrier.window} = {unanswered} unanswered submit_sm, which is {far:g} a second where an "
+        f"answer takes {ANSWER_SECONDS[1]:g} s, and {near:g} where it takes {ANSWER_SECONDS[0]:g} s"
+    )
+    remedy = f"let binds x window be {needed} or more, or write a lower throughput"
+    yield _warning(source, ("throughput",), text, remedy)
+
+
+def _warn_of_readable_password(carrier: CarrierConfig, source: Source) -> Iterator[ConfigWarning]:
+    if is_this_host(carrier.host):
+        return  # The simulator, or a tunnel: what is reached there is this host's own matter.
+    if "password" in source.table and can_others_read(source.path):
+        remedy = f"chmod o= {source.path}, or use password_credential"
+        text = "stands in a file that every user of this host can read"
+        yield _warning(source, ("password",), text, remedy)
+    value = source.table.get("password_file")
+    path = source.path.parent.parent / value if isinstance(value, str) else None
+    if path is not None and can_others_read(path):
+        text = "every user of this host can read that file"
+        yield _warning(source, ("password_file",), text, f"chmod o= {path}")
+
+
+def _warn_of_receipts(carrier: CarrierConfig, source: Source) -> Iterator[ConfigWarning]:
+    if carrier.bind == "transmitter" and carrier.receipts != "none":
+        text = "a transmitter gets no receipts, and messages stay without a final state"
+        yield _warning(source, ("bind",), text, 'write bind = "pair", or receipts = "none"')
+
+
+def _warn_of_old_transceiver(carrier: CarrierConfig, source: Source) -> Iterator[ConfigWarning]:
+    if carrier.interface_version == "3.3" and carrier.bind == "transceiver":
+        text = "SMPP 3.3 has no bind_transceiver; few such carriers take one"
+        yield _warning(source, ("interface_version",), text, 'write bind = "pair"')
+
+
+def _warn_of_unread_credential(source: Source, credentials: Path | None) -> Iterator[ConfigWarning]:
+    if credentials is None and "password_credential" in source.table:
+        text = "was not read: only the service has $CREDENTIALS_DIRECTORY"
+        remedy = "nothing to do if LoadCredential= of smppd's unit names it"
+        yield _warning(source, ("password_credential",), text, remedy)
+
+
+_CARRIER_WARNINGS: Final[tuple[Callable[[CarrierConfig, Source], Iterator[ConfigWarning]], ...]] = (
+    _warn_of_throughput,
+    _warn_of_readable_password,
+    _warn_of_receipts,
+    _warn_of_old_transceiver,
+)
+
+
+def is_this_host(host: str) -> bool:
+    """Whether ``host`` is a loopback address, or its name."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def can_others_read(path: Path) -> bool:
+    """Whether a user who is neither owner nor of the group can read ``path``, by its mode and
+    those of the directories above it (an access control list may say otherwise)."""
+    path = path.resolve()
+    try:
+        reachable = all(parent.stat().st_mode & stat.S_IXOTH for parent in path.parents)
+        return reachable and bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
