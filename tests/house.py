@@ -6,27 +6,32 @@ unless a ``clock`` is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from smppd.routing.table import Route, RoutingTable
+from smppd.smpp.pdu import SubmitSm
 from smppd.smpp.receipt import Receipt
 from smppd.smpp.session import Submit
 from smppd.smpp.throughput import Throughput
 from smppd.store.changes import (
     Accepted,
     Answered,
+    CarrierMode,
     Change,
     Doubted,
     EncodingName,
+    Extras,
     GivenBack,
     MessageClass,
     NewMessage,
     Propose,
     ReceiptArrived,
     Result,
+    SetMode,
     UncertainPolicy,
     Verdict,
 )
@@ -34,7 +39,9 @@ from smppd.store.ledger import LedgerRules
 from smppd.store.records import CarrierProfile
 from smppd.store.retention import RetentionPeriods
 from smppd.store.store import Store
+from smppd.text.segment import Form
 from smppd.traffic.dispatch import Dispatch, recover
+from smppd.traffic.granting import DEFAULT_WEIGHTS
 from smppd.traffic.roster import CarrierState, Slot
 
 START = 1_795_292_101_000
@@ -46,7 +53,8 @@ ROUTES = [
 
 
 class House:
-    """``binds``, ``window`` and ``throughput`` are those of both carriers."""
+    """``binds``, ``window``, ``throughput`` and ``bind`` are all carriers' own; so is ``profile``
+    where ``profiles`` has none for one."""
 
     def __init__(
         self,
@@ -58,6 +66,10 @@ class House:
         routes: list[Route] | None = None,
         carriers: tuple[str, ...] = ("alpha", "beta"),
         profile: CarrierProfile | None = None,
+        profiles: Mapping[str, CarrierProfile] | None = None,
+        bind: str = "transceiver",
+        weights: Mapping[str, int] = DEFAULT_WEIGHTS,
+        reserve: int = 0,
         inbound_apps: tuple[str, ...] = (),
         backlog_max: int = 10_000_000,
         periods: RetentionPeriods | None = None,
@@ -68,24 +80,61 @@ class House:
         self.now = now
         self.directory = directory
         self.table = RoutingTable(ROUTES if routes is None else routes, "USD")
-        self.states = {
-            name: CarrierState(name, binds=binds, window=window, throughput=Throughput(throughput))
-            for name in carriers
-        }
-        self.store = Store(
-            directory,
-            LedgerRules(
-                carriers={name: profile or CarrierProfile() for name in carriers},
-                currency="USD",
-                inbound_apps=inbound_apps,
-                backlog_max=backlog_max,
-                periods=periods or RetentionPeriods(),
-            ),
-            map_size=map_size,
+        found = profiles or {}
+        self.profiles = {name: found.get(name) or profile or CarrierProfile() for name in carriers}
+        self._binds, self._window, self._bind = binds, window, bind
+        self._throughput = throughput
+        self.states = {name: self.make_state(name) for name in carriers}
+        self.rules = LedgerRules(
+            carriers=self.profiles,
+            currency="USD",
+            inbound_apps=inbound_apps,
+            backlog_max=backlog_max,
+            periods=periods or RetentionPeriods(),
+            reserve=reserve,
         )
-        self.dispatch = Dispatch(self.table, self.states, clock or (lambda: self.now / 1000))
+        self.store = Store(directory, self.rules, map_size=map_size)
+        read_clock = clock or (lambda: self.now / 1000)
+        self.dispatch = Dispatch(self.table, self.states, read_clock, weights)
         self.doubtful = recover(self.store, self.dispatch, self.now)
         self.woken: list[str] = []
+
+    def make_state(self, name: str) -> CarrierState:
+        """A carrier none of whose binds is up."""
+        profile = self.profiles.get(name, CarrierProfile())
+        return CarrierState(
+            name,
+            binds=self._binds,
+            window=self._window,
+            throughput=Throughput(self._throughput),
+            bind=self._bind,
+            form=profile.form,
+            has_tlvs=profile.has_tlvs,
+        )
+
+    def set_mode(self, carrier: str, mode: CarrierMode) -> None:
+        """The operator pauses, drains or resumes a carrier."""
+        back = self.dispatch.set_mode(carrier, mode)
+        self.commit([SetMode(carrier, mode, self.now), *back])
+
+    def reroute(self, routes: list[Route]) -> None:
+        """A reload has another routing table; the next commit acts on it."""
+        self.table = RoutingTable(routes, "USD")
+        self.dispatch.set_table(self.table)
+
+    def add(self, carrier: str) -> None:
+        """A reload has one carrier more."""
+        self.profiles[carrier] = CarrierProfile()
+        self.store.set_rules(self.rules)
+        self.dispatch.add_carrier(self.make_state(carrier))
+        self.commit([])
+
+    def remove(self, carrier: str) -> None:
+        """A reload has one carrier less, and its binds have ended."""
+        changes = self.dispatch.remove_carrier(carrier)
+        del self.profiles[carrier]
+        self.store.set_rules(self.rules)
+        self.commit(changes)
 
     def slot(self, carrier: str = "alpha", bind: int = 0) -> Slot:
         return self.states[carrier].slots[bind]
@@ -124,12 +173,16 @@ class House:
         uncertain: UncertainPolicy = "resend",
         receipt: bool = True,
         digest: bytes = b"d" * 16,
+        tag: str | None = "t1",
+        extras: Extras | None = None,
+        units: int = 0,
+        form: Form | None = None,
     ) -> Propose:
         route_set = self.table.route_set_for(to)
         key = b"\0" * 8 if route_set is None else route_set.key
         new = NewMessage(
-            to, 5, 0, "ACME", text, message_class, encoding, segments, receipt, "t1", None,
-            self.now, self.now + valid_for * 1000, uncertain, key,
+            to, 5, 0, "ACME", text, message_class, encoding, segments, receipt, tag, None,
+            self.now, self.now + valid_for * 1000, uncertain, key, units, extras, form,
         )  # fmt: skip
         return Propose(app, ref, digest, new)
 
@@ -157,8 +210,8 @@ class House:
         names = ids or [f"m{int.from_bytes(tag_of(submit), 'big')}" for submit in submits]
         self.commit(
             [
-                Answered(carrier, bind, tag_of(submit), verdict, status, name, self.now)
-                for submit, name in zip(submits, names, strict=True)
+                Answered(carrier, bind, tag_of(submit), verdict, status, name, self.now, number)
+                for number, (submit, name) in enumerate(zip(submits, names, strict=True), 1)
             ]
         )
 
@@ -187,6 +240,7 @@ class House:
         receipt = Receipt(
             id=smsc_id or None, tlv_id=None, sub=None, dlvrd=None, stat="STAT", err="000",
             text=None, submit_date=None, done_date=None, state=state, intermediate=intermediate,
+            raw=b"id:" + smsc_id.encode() + b" stat:STAT err:000",
         )  # fmt: skip
         return ReceiptArrived(carrier, receipt, source, destination, None, self.now)
 
@@ -214,3 +268,31 @@ class House:
 def tag_of(submit: Submit) -> bytes:
     assert isinstance(submit.tag, bytes)
     return submit.tag
+
+
+def pdu_of(submit: Submit) -> SubmitSm:
+    """What goes out for a carrier that is given submit_sm, as all here but where it is said."""
+    assert isinstance(submit.pdu, SubmitSm)
+    return submit.pdu
+
+
+def texts(submits: list[Submit]) -> list[str]:
+    """What ASCII submits say, in their order."""
+    return [pdu_of(submit).short_message.decode("ascii") for submit in submits]
+
+
+Open = Callable[..., House]
+
+
+@pytest.fixture
+def open_house(tmp_path: Path) -> Iterator[Open]:
+    """Opens the same store again and again, as restarts do; ``close`` each but the last."""
+    houses: list[House] = []
+
+    def open_house(**settings: object) -> House:
+        house = House(tmp_path / "state", **settings)  # type: ignore[arg-type]
+        houses.append(house)
+        return house
+
+    yield open_house
+    houses[-1].close()

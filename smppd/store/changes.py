@@ -9,15 +9,23 @@ segment of one message: message id (8, big-endian) and segment index (2, big-end
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from smppd.smpp.receipt import Receipt
+from smppd.text.segment import Form
 
 UncertainPolicy = Literal["resend", "stop"]
 MessageClass = Literal["otp", "transactional", "promotional"]
-EncodingName = Literal["gsm7", "ucs2"]
+EncodingName = Literal["gsm7", "ucs2", "latin1", "binary"]
+WantedEncodingName = Literal["auto", "gsm7", "ucs2", "latin1"]
+CarrierMode = Literal["running", "paused", "drained"]
+ResolveAction = Literal["resend", "drop"]
+
+
+CANCEL_MAX: Final = 500
+"""Messages of a tag looked at for one ``Cancel``: some ten milliseconds when all are on disk."""
 
 
 class Verdict(IntEnum):
@@ -43,11 +51,35 @@ class Rejection(msgspec.Struct, frozen=True, gc=False):
     retry_after: int | None = None
 
 
+class Extras(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What few submissions ask for; a message without any of it has none of these.
+
+    ``send_at`` in Unix milliseconds (0: at once); ``carriers`` the only ones it may go to;
+    ``max_cost`` a decimal string for the whole message ("": none); ``data`` binary user data in
+    place of a text, ``udh`` its header (with its length octet, or empty), ``data_coding`` -1: by
+    the encoding; ``tlvs`` by tag; ``wanted`` the encoding asked for, by which another carrier's
+    form is planned.
+    """
+
+    send_at: int = 0
+    carriers: tuple[str, ...] = ()
+    max_cost: str = ""
+    flash: bool = False
+    data: bytes | None = None
+    udh: bytes = b""
+    data_coding: int = -1
+    tlvs: dict[int, bytes] = {}
+    wanted: WantedEncodingName = "auto"
+
+
 class NewMessage(msgspec.Struct, frozen=True, gc=False):
     """A submission that passed every check, ready to be kept.
 
     ``to`` is E.164 digits without ``+``; ``addr_ton``, ``addr_npi``, ``addr`` the sender;
     ``meta`` raw JSON; ``route_set`` the 8-octet key of the offers in force at acceptance.
+    ``segments`` are the submit_sm's it takes in ``form`` (None: the plain one), the form of the
+    first offer it may go to; ``units`` how many segments arrive at the phone where one submit_sm
+    carries them all in its message_payload (0: each submit_sm is one).
     """
 
     to: str
@@ -65,6 +97,9 @@ class NewMessage(msgspec.Struct, frozen=True, gc=False):
     expires_at: int
     uncertain: UncertainPolicy
     route_set: bytes
+    units: int = 0
+    extras: Extras | None = None
+    form: Form | None = None
 
 
 class Propose(msgspec.Struct, frozen=True, gc=False):
@@ -110,8 +145,67 @@ class TakenResult(msgspec.Struct, frozen=True, gc=False):
     latest: int
 
 
+class Cancel(msgspec.Struct, frozen=True, gc=False):
+    """An app takes back one message, by ``message_id`` or ``ref``, or all with a ``tag``.
+
+    A tag may have millions, so a change looks at CANCEL_MAX of them and says where it stopped:
+    the next one goes on ``after`` it, ``upto`` the last message there was at the first.
+    Answers ``Cancelled``, or ``UnknownMessage`` for an id or ref that names none of the app's.
+    """
+
+    app: str
+    message_id: str | None = None
+    ref: str | None = None
+    tag: str | None = None
+    after: int = 0
+    upto: int = 0
+
+
+class Cancelled(msgspec.Struct, frozen=True, gc=False):
+    """``count`` messages will now never be submitted; of ``too_late`` ones a segment is with a
+    carrier, or about to be. Both are this change's alone; where it ``is_done`` no other follows."""
+
+    count: int
+    too_late: int
+    after: int
+    upto: int
+    is_done: bool
+
+
+class UnknownMessage(msgspec.Struct, frozen=True, gc=False):
+    """The app has no message of that id or ref."""
+
+
+class SetMode(msgspec.Struct, frozen=True, gc=False):
+    """The operator pauses, drains or resumes a carrier; kept over restarts. Answers None."""
+
+    carrier: str
+    mode: CarrierMode
+    at: int
+
+
+class Resolve(msgspec.Struct, frozen=True, gc=False):
+    """The operator decides about a doubtful message.
+
+    ``resend``: an uncertain one goes again, flagged, while its validity lasts; ``drop``: a
+    promised resend is not made. Answers ``Resolved``, or a ``Rejection`` with the code
+    ``unknown_message``, ``not_doubtful``, ``expired`` or ``no_route``.
+    """
+
+    message_id: str
+    action: ResolveAction
+    at: int
+
+
+class Resolved(msgspec.Struct, frozen=True, gc=False):
+    """``state`` is the name of the message's state now."""
+
+    state: str
+
+
 class Answered(msgspec.Struct, frozen=True, gc=False):
-    """A submit_sm_resp (or a generic_nack) for the segment ``tag`` arrived at ``at``."""
+    """A submit_sm_resp (or a generic_nack) for the segment ``tag`` arrived at ``at``;
+    ``sequence_number`` is its submit_sm's."""
 
     carrier: str
     bind: int
@@ -120,6 +214,7 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     command_status: int
     smsc_id: str
     at: int
+    sequence_number: int = 0
 
 
 class Doubted(msgspec.Struct, frozen=True, gc=False):
@@ -132,7 +227,8 @@ class Doubted(msgspec.Struct, frozen=True, gc=False):
 
 
 class GivenBack(msgspec.Struct, frozen=True, gc=False):
-    """These segments were granted and never written: they simply wait again."""
+    """These segments were granted and never written: they simply wait again. ``at`` 0: at the
+    time of the commit."""
 
     carrier: str
     bind: int
@@ -174,5 +270,18 @@ class InboundArrived(msgspec.Struct, frozen=True, gc=False):
     unmarked: ReceiptArrived | None = None
 
 
-Change = Propose | Take | Answered | Doubted | GivenBack | ReceiptArrived | InboundArrived
-Result = Accepted | RefConflict | Rejection | TakenResult | None
+Change = (
+    Propose
+    | Take
+    | Cancel
+    | SetMode
+    | Resolve
+    | Answered
+    | Doubted
+    | GivenBack
+    | ReceiptArrived
+    | InboundArrived
+)
+Result = (
+    Accepted | RefConflict | Rejection | TakenResult | Cancelled | UnknownMessage | Resolved | None
+)

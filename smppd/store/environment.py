@@ -34,6 +34,7 @@ TABLES: Final = (
     "unmatched",
     "events",
     "references",
+    "tags",
     "meta",
 )
 
@@ -114,6 +115,13 @@ class Table:
         with self._environment.transaction.cursor(db=self._db) as cursor:
             if cursor.set_range(start):
                 yield from cast(Iterator[bytes], cursor.iternext(keys=True, values=False))
+
+    def keys_before(self, end: bytes) -> Iterator[bytes]:
+        """The keys below ``end``, the last one first."""
+        with self._environment.transaction.cursor(db=self._db) as cursor:
+            found = cursor.prev() if cursor.set_range(end) else cursor.last()
+            if found:
+                yield from cast(Iterator[bytes], cursor.iterprev(keys=True, values=False))
 
     def count(self) -> int:
         """How many rows there are on disk."""

@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from smppd.store import keys
 from smppd.store.life import Fact
-from smppd.store.records import TAKEN, Inbound, Message
+from smppd.store.records import Inbound, Message, segments_of, taken_of
 
 EVENTS_ROW_MAX: Final = 64
 """Events a row: some 16 KiB, so one put serves a whole commit and a reader's slice stays small."""
@@ -49,6 +49,7 @@ class AppEvent(msgspec.Struct, tag_field="type", tag="event", gc=False):
     status: str | UnsetType = UNSET
     where: str | UnsetType = UNSET
     resend: bool | UnsetType = UNSET
+    until: int | UnsetType | None = UNSET
     from_: str | UnsetType = msgspec.field(default=UNSET, name="from")
     to: str | UnsetType = UNSET
     text: str | UnsetType = UNSET
@@ -80,6 +81,8 @@ def encode_event(message: Message, fact: Fact, seq: int, at: int, currency: str)
         line.maybe_duplicate = True
     if fact.event == "sent":
         line.receipt = message.receipts > 0
+    elif fact.event == "held":
+        line.until = None  # nobody knows when an operator resumes a carrier
     _add_fact(line, fact)
     return _encode(line) + b"\n"
 
@@ -102,8 +105,7 @@ def encode_inbound(inbound: Inbound, seq: int) -> bytes:
 
 
 def _add_what_was_taken(line: AppEvent, message: Message, currency: str) -> None:
-    total = len(message.parts)
-    taken = total if total == 1 else sum(part.state == TAKEN for part in message.parts)
+    total, taken = segments_of(message), taken_of(message)
     line.carrier = message.carrier
     line.segments = total
     if taken < total:

@@ -21,6 +21,9 @@ _ID: Final = re.compile(r"[0-9a-f]{16}")
 ID_COUNTER_BITS: Final = 20
 """A million ids a millisecond before the id runs ahead of the clock, which it may do safely."""
 
+TAG_BYTES: Final = _TAG.size
+"""Octets of a segment's tag: message id and index."""
+
 pack_u64 = _U64.pack
 pack_tag = _TAG.pack
 unpack_tag = _TAG.unpack
@@ -64,6 +67,13 @@ def smsc_key(carrier: str, smsc_id: str) -> bytes:
 def doubt_prefix(carrier: str, to: str) -> bytes:
     """``doubts``: all doubtful segments of one carrier to one destination."""
     return f"{carrier}\0{to}\0".encode()
+
+
+@lru_cache(maxsize=1024)
+def tag_prefix(app: str, tag: str) -> bytes:
+    """``tags``: one tag of one app. Its length stands before it, as a tag may hold anything."""
+    name = tag.encode()
+    return app.encode() + b"\0" + len(name).to_bytes(2) + name
 
 
 def events_key(app: str, last_seq: int) -> bytes:

@@ -7,16 +7,18 @@
       │  └── no receipt asked ──> DONE
       ├── valid_for ended ──> EXPIRED          UNCERTAIN and UNCONFIRMED may still become
       ├── refused ──> FAILED                   DELIVERED, FAILED or EXPIRED by a late receipt;
-      └── unanswered ──> UNCERTAIN             nothing leaves those three.
+      ├── unanswered ──> UNCERTAIN             nothing leaves those three.
+      └── taken back ──> CANCELLED             An operator may have UNCERTAIN QUEUED again.
 
 Invariants:
 
 1. A segment is GRANTED exactly while an open grant names it.
 2. A message changes carrier whole or not at all, and only before a segment was taken.
-3. A message is resent for doubt once in its life (``resent``).
+3. A message is resent for doubt once in its life (``resent``), but at an operator's word.
 4. Of DELIVERED, FAILED, EXPIRED and CANCELLED a message reaches one, once.
 
-A step returns the facts its app is to be told. It knows neither disk, queue nor clock.
+A step returns the facts its app is to be told, and keeps what went another way than the happy
+one for ``trace``. It knows neither disk, queue nor clock.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from smppd.store.records import (
     GRANTED,
     LATE_RECEIPTS_MAX,
     QUEUED,
+    RECEIPT_RAW_MAX,
     REFUSED,
     SENT,
     TAKEN,
@@ -47,6 +50,8 @@ from smppd.store.records import (
     LateReceipt,
     Message,
     Segment,
+    Step,
+    add_step,
 )
 
 RETRY_MILLISECONDS_MIN: Final = 1_000
@@ -83,6 +88,13 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
 
 _SENT: Final = [Fact("sent")]
 
+_STEP_NAMES: Final[dict[Verdict, str]] = {
+    Verdict.SLOW: "throttled",
+    Verdict.RETRY: "retried",
+    Verdict.REROUTE: "refused",
+    Verdict.REFUSE: "refused",
+}
+
 
 def is_waiting(message: Message) -> bool:
     """Whether a segment still wants a grant, and may have one."""
@@ -101,19 +113,31 @@ def is_resend_waiting(message: Message) -> bool:
 
 
 def answer(
-    message: Message, index: int, verdict: Verdict, status: int, smsc_id: str, at: int
+    message: Message,
+    index: int,
+    verdict: Verdict,
+    status: int,
+    smsc_id: str,
+    at: int,
+    sequence_number: int = 0,
 ) -> list[Fact]:
     """The SMSC answered one segment. An answer to a segment without a grant changes nothing."""
     part = message.parts[index]
     if part.state != GRANTED:
         return []
     part.resent = part.doubted
+    part.answered_at = at
+    part.sequence_number = sequence_number
+    part.command_status = status
     if verdict is Verdict.TAKEN:
         part.state = TAKEN
         part.smsc_id = smsc_id
         if not message.first_taken_at:
             message.first_taken_at = at
-    elif verdict is Verdict.SLOW:
+        return _conclude(message)
+    name, carrier = _STEP_NAMES[verdict], message.carrier
+    add_step(message, Step(at, name, index, carrier, message.bind, sequence_number, status))
+    if verdict is Verdict.SLOW:
         part.state = WAITING
     elif verdict is Verdict.RETRY:
         part.state = WAITING
@@ -129,12 +153,13 @@ def answer(
     return _conclude(message)
 
 
-def give_back(message: Message, index: int) -> list[Fact]:
+def give_back(message: Message, index: int, at: int) -> list[Fact]:
     """A granted segment was never written: it waits again, unflagged."""
     part = message.parts[index]
     if part.state != GRANTED:
         return []
     part.state = WAITING
+    add_step(message, Step(at, "given_back", index, message.carrier, message.bind))
     message.flagged = any(
         one.resent or (one.doubted and one.state != WAITING) for one in message.parts
     )
@@ -143,11 +168,13 @@ def give_back(message: Message, index: int) -> list[Fact]:
 
 def doubt(message: Message, indexes: list[int], at: int, policy: UncertainPolicy) -> list[Fact]:
     """Segments were written and never answered; ``policy`` is what this leads to, once."""
-    doubted = [message.parts[index] for index in indexes if message.parts[index].state == GRANTED]
-    for part in doubted:
+    granted = [index for index in indexes if message.parts[index].state == GRANTED]
+    doubted = [message.parts[index] for index in granted]
+    for index, part in zip(granted, doubted, strict=True):
         part.state = DOUBT
         part.resent = part.doubted
         part.doubted = True
+        add_step(message, Step(at, "doubted", index, message.carrier, message.bind))
     if not doubted or message.state != QUEUED:
         return []
     promised = policy == "resend" and not message.resent and at < message.expires_at
@@ -176,6 +203,7 @@ def receive(message: Message, index: int, receipt: Receipt, at: int, done_at: in
     part.receipt_stat = receipt.stat or ""
     part.receipt_err = receipt.err or ""
     part.receipt_at = at
+    part.receipt_raw = receipt.raw[:RECEIPT_RAW_MAX]
     part.done_at = done_at
     if message.state == QUEUED and all(one.state == TAKEN for one in message.parts):
         return _settle_by_receipt(message)
@@ -251,6 +279,52 @@ def fail(message: Message, code: str) -> list[Fact]:
     return [Fact("failed", code=code, status=message.last_status)]
 
 
+def is_cancellable(message: Message) -> bool:
+    """Whether none of its segments is with a carrier, or about to be, or may have been."""
+    if message.state != QUEUED:
+        return False
+    return all(part.state == WAITING and not part.doubted for part in message.parts)
+
+
+def cancel(message: Message, at: int) -> list[Fact]:
+    """Its app takes a cancellable message back."""
+    message.state = CANCELLED
+    add_step(message, Step(at, "cancelled"))
+    return [Fact("cancelled")]
+
+
+def hold(message: Message, code: str, at: int) -> list[Fact]:
+    """A waiting message waits for a rule or an operator; told once, until it is granted."""
+    if message.held == code:
+        return []
+    message.held = code
+    add_step(message, Step(at, "held", detail=code))
+    return [Fact("held", code=code)]
+
+
+def resend_doubtful(message: Message, at: int) -> list[Fact]:
+    """An operator sends an uncertain message again: all of it that no carrier is known to have."""
+    for part in message.parts:
+        if part.state != TAKEN:
+            part.state = WAITING
+    message.state = QUEUED
+    message.resent = True
+    message.failure = ""
+    message.retry_at = 0
+    add_step(message, Step(at, "resolved", detail="resend"))
+    return [Fact("uncertain", resend=True)]
+
+
+def drop_resend(message: Message, at: int) -> list[Fact]:
+    """An operator will not have the promised resend made: nothing more goes out."""
+    for part in message.parts:
+        if part.doubted and part.state == WAITING:
+            part.state = DOUBT
+    message.state = UNCERTAIN
+    add_step(message, Step(at, "resolved", detail="drop"))
+    return [Fact("uncertain", resend=False)]
+
+
 def _conclude(message: Message) -> list[Fact]:
     """What stands once no segment is outstanding."""
     parts = message.parts
@@ -318,5 +392,6 @@ def _fail_by_receipt(message: Message, part: Segment) -> list[Fact]:
 def _keep_late(message: Message, index: int, receipt: Receipt, state: int, at: int) -> None:
     if len(message.late) < LATE_RECEIPTS_MAX:
         name = receipt.ids[0] if receipt.ids else ""
-        late = LateReceipt(index, name, state, receipt.stat or "", receipt.err or "", at)
+        raw = receipt.raw[:RECEIPT_RAW_MAX]
+        late = LateReceipt(index, name, state, receipt.stat or "", receipt.err or "", at, raw)
         message.late = [*message.late, late]

@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 
 from smppd.smpp.receipt import Receipt
-from smppd.store.changes import EncodingName, MessageClass, UncertainPolicy
+from smppd.store.changes import EncodingName, Extras, MessageClass, UncertainPolicy
+from smppd.text.segment import PLAIN_FORM, Form
 
 SCHEMA_VERSION: Final = 1
 """Raised when a record or key changes its meaning; a newer one than ours is refused at start."""
@@ -52,13 +53,21 @@ LANES: Final[dict[MessageClass, int]] = {"otp": 0, "transactional": 1, "promotio
 LATE_RECEIPTS_MAX: Final = 16
 """Receipts kept beside the one that counted, per message: enough to see a carrier misbehave."""
 
+STEPS_MAX: Final = 32
+"""Steps off the happy way kept of one message, some 40 octets each: its first and its last ones
+(``Message.steps_dropped`` counts those between)."""
+
+RECEIPT_RAW_MAX: Final = 256
+"""Octets kept of a receipt as it came: appendix B's form has some 120."""
+
 
 class Segment(msgspec.Struct, array_like=True, gc=False):
     """One segment of a message: where it stands, the SMSC's id, and its receipt.
 
     ``doubted`` stays true once a submit_sm of it went unanswered, whatever came after.
     ``resent``: a resend of it was written. ``receipt_state`` is a message_state, -1 while none has
-    come.
+    come; ``receipt_raw`` the body it came in, cut at RECEIPT_RAW_MAX. ``granted_at``,
+    ``answered_at``, ``sequence_number`` and ``command_status`` are those of the last submit_sm.
     """
 
     state: int = WAITING
@@ -70,10 +79,30 @@ class Segment(msgspec.Struct, array_like=True, gc=False):
     receipt_at: int = 0
     done_at: int = 0
     resent: bool = False
+    granted_at: int = 0
+    answered_at: int = 0
+    sequence_number: int = 0
+    command_status: int = 0
+    receipt_raw: bytes = b""
+
+
+class Step(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One thing that went another way than the happy one; ``segment`` from 0, -1: the whole
+    message. ``store/trace.py`` has the words."""
+
+    at: int
+    step: str
+    segment: int = -1
+    carrier: str = ""
+    bind: int = -1
+    sequence_number: int = 0
+    command_status: int = 0
+    detail: str = ""
 
 
 class LateReceipt(msgspec.Struct, array_like=True, gc=False):
-    """A receipt that changed nothing: intermediate, doubled or contradicting."""
+    """A receipt that changed nothing: intermediate, doubled or contradicting; ``raw`` as it came,
+    cut at RECEIPT_RAW_MAX."""
 
     segment: int
     id: str
@@ -81,6 +110,7 @@ class LateReceipt(msgspec.Struct, array_like=True, gc=False):
     stat: str
     err: str
     at: int
+    raw: bytes = b""
 
 
 class Message(msgspec.Struct, array_like=True, gc=False):
@@ -92,6 +122,9 @@ class Message(msgspec.Struct, array_like=True, gc=False):
     a receipt was asked for. ``receipt_deadline`` is when waiting for receipts ends.
     ``resent``: a resend for doubt was promised; ``flagged``: it was granted. ``refused_by`` are the
     carriers that will not take it, ``passed_over`` those that could not for the moment.
+    ``parts`` are submit_sm's, planned in ``form`` (None: the plain one); ``units`` is how many
+    segments one of them stands for where it carries a message_payload, else 0. ``held`` is the
+    code of the ``held`` it was told, until it is granted.
     """
 
     id: int
@@ -132,6 +165,12 @@ class Message(msgspec.Struct, array_like=True, gc=False):
     late: list[LateReceipt] = []
     failure: str = ""
     passed_over: list[str] = []
+    units: int = 0
+    extras: Extras | None = None
+    form: Form | None = None
+    held: str = ""
+    steps: list[Step] = []
+    steps_dropped: int = 0
 
 
 class Unmatched(msgspec.Struct, array_like=True, gc=False):
@@ -162,13 +201,37 @@ class Inbound(msgspec.Struct, array_like=True, gc=False):
 class CarrierProfile(msgspec.Struct, frozen=True):
     """What the store must know of a carrier: its id rule and its receipts, from its TOML.
 
-    ``uncertain`` overrides the class's policy; ``receipt_timeout`` in seconds.
+    ``uncertain`` overrides the class's policy; ``receipt_timeout`` in seconds. ``form`` is how it
+    wants user data; without ``has_tlvs`` (SMPP 3.3) it takes no TLVs.
     """
 
     message_id: str = "auto"
     receipts: str = "each"
     receipt_timeout: int = 262_800
     uncertain: UncertainPolicy | None = None
+    form: Form = PLAIN_FORM
+    has_tlvs: bool = True
+
+
+def segments_of(message: Message) -> int:
+    """Segments as the phone gets them and the carrier bills them."""
+    return message.units or len(message.parts)
+
+
+def taken_of(message: Message) -> int:
+    """Segments a carrier took, as ``segments_of`` counts."""
+    parts = message.parts
+    if len(parts) == 1:
+        return (message.units or 1) if parts[0].state == TAKEN else 0
+    return sum(part.state == TAKEN for part in parts)
+
+
+def add_step(message: Message, step: Step) -> None:
+    """Keeps one step more. Of too many the newest are kept beside the first half."""
+    if len(message.steps) >= STEPS_MAX:
+        del message.steps[STEPS_MAX // 2]
+        message.steps_dropped += 1
+    message.steps.append(step)
 
 
 def encode_record(record: msgspec.Struct) -> bytes:

@@ -59,6 +59,10 @@ class Retention:
         self._swept_refs = b""
         self._swept_unmatched = b""
 
+    def set_periods(self, periods: RetentionPeriods) -> None:
+        """A reload has others."""
+        self._periods = periods
+
     def load(self) -> None:
         """Finds where the last sweep of refs ended."""
         self._swept_refs = self._meta.get(_SWEPT_REFS) or b""

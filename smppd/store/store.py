@@ -19,14 +19,20 @@ import msgspec
 
 from smppd.errors import StoreError
 from smppd.store import keys
-from smppd.store.changes import Change, Doubted, Result
+from smppd.store.changes import CarrierMode, Change, Doubted, Result
 from smppd.store.environment import DiskError, Environment
 from smppd.store.eventlog import EventBatch, EventBounds
-from smppd.store.ledger import Ledger, LedgerRules
+from smppd.store.ledger import Ledger
 from smppd.store.records import SCHEMA_VERSION, Message
-from smppd.store.view import MessageView, view_message
+from smppd.store.rules import LedgerRules
+from smppd.store.search import FindSlice, Wanted, find_doubtful, find_messages
+from smppd.store.trace import TraceView, trace_message
+from smppd.store.view import FoundMessage, MessageView, view_message
 
 _META_SCHEMA: Final = b"schema"
+
+FIND_ROWS_MAX: Final = 500
+"""Messages looked at in one slice of a search: some five milliseconds."""
 
 
 class Granter(Protocol):
@@ -44,7 +50,7 @@ class Committed(msgspec.Struct, frozen=True):
 
 
 class StoreStatistics(msgspec.Struct, frozen=True):
-    """Counts since start, and what is waiting now."""
+    """Counts since start, and what is waiting now; ``told`` are events by name."""
 
     accepted: int
     duplicates: int
@@ -58,6 +64,8 @@ class StoreStatistics(msgspec.Struct, frozen=True):
     receipts_unreadable: int
     inbound: int
     commits: int
+    storage_full: int
+    told: dict[str, int]
 
 
 class Store:
@@ -70,7 +78,6 @@ class Store:
     def __init__(self, directory: Path, rules: LedgerRules, *, map_size: int) -> None:
         self._env = Environment(directory, map_size)
         self._ledger = Ledger(self._env.tables, rules)
-        self._currency = rules.currency
         self._commits = 0
         try:
             self._env.begin(write=True)
@@ -104,6 +111,14 @@ class Store:
         ledger.messages.settled()
         return Committed(results, apps)
 
+    def set_rules(self, rules: LedgerRules) -> None:
+        """A reload's rules, from the next commit on; events and views are in its currency."""
+        self._ledger.set_rules(rules)
+
+    def set_free(self, octets: int) -> None:
+        """The disk's free space: below the rules' ``reserve`` proposals are ``storage_full``."""
+        self._ledger.free = octets
+
     def next_deadline(self) -> int | None:
         """The wall time (ms) at which a commit is wanted though nothing happens, or None."""
         deadline, sweep = self._ledger.deadlines.next_at(), self._ledger.retention.next_at()
@@ -129,11 +144,44 @@ class Store:
     ) -> MessageView | None:
         """The whole life of one of the app's messages; None where it has none such."""
         with self._reading():
-            number = self._ledger.find(app, message_id, ref)
-            message = None if number is None else self._ledger.messages.peek(number)
-            if message is None or message.app != app:
-                return None
-            return view_message(message, self._currency)
+            message = self._find(app, message_id, ref)
+            return None if message is None else view_message(message, self._currency)
+
+    def trace(
+        self, *, message_id: str | None = None, ref: str | None = None, app: str | None = None
+    ) -> TraceView | None:
+        """Every step of one message, by its id (``app`` None: whosesoever it is) or by its app's
+        ref; None where there is none such."""
+        with self._reading():
+            message = self._find(app, message_id, ref)
+            return None if message is None else trace_message(message, self._currency)
+
+    def find(
+        self,
+        *,
+        to: str | None = None,
+        tag: str | None = None,
+        app: str | None = None,
+        state: str | None = None,
+        since: int = 0,
+        until: int = 0,
+        before: int = 0,
+        rows_max: int = FIND_ROWS_MAX,
+    ) -> FindSlice:
+        """Messages that fit, newest first: one slice, of ``rows_max`` looked at below ``before``
+        (see ``Wanted``). The caller goes on until it is done, and lets others run between."""
+        wanted = Wanted(to, tag, app, state, since, until)
+        with self._reading():
+            return find_messages(self._ledger, wanted, before, rows_max)
+
+    def doubtful(self, limit: int) -> list[FoundMessage]:
+        """Messages with a segment nobody can know of, oldest first."""
+        with self._reading():
+            return find_doubtful(self._ledger, limit)
+
+    def modes(self) -> dict[str, CarrierMode]:
+        """The carriers that an operator has paused or drained."""
+        return self._ledger.modes.all()
 
     def events_after(self, app: str, after: int, bytes_max: int) -> EventBatch | None:
         """The app's kept events after ``after``, about ``bytes_max`` of them; None: no more."""
@@ -167,11 +215,22 @@ class Store:
             receipts_unreadable=counts["unreadable"],
             inbound=counts["inbound"],
             commits=self._commits,
+            storage_full=counts["storage_full"],
+            told=dict(ledger.told),
         )
 
     def close(self) -> None:
         """Closes the environment; nothing is pending between commits."""
         self._env.close()
+
+    @property
+    def _currency(self) -> str:
+        return self._ledger.rules.currency
+
+    def _find(self, app: str | None, message_id: str | None, ref: str | None) -> Message | None:
+        number = self._ledger.find(app or "", message_id, ref)
+        message = None if number is None else self._ledger.messages.peek(number)
+        return message if message is not None and app in (None, message.app) else None
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

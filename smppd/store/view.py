@@ -1,23 +1,28 @@
-"""A message as ``query`` shows it: the whole life, segments and receipts included.
+"""A message as ``query`` shows it, whole, and as ``find`` does, in a line.
 
-The shape is written down in ``docs/protocol.md``, *Shapes decided here*.
+The shapes are written down in ``docs/protocol.md``, *Shapes decided here*.
 """
 
 from __future__ import annotations
+
+from base64 import b64encode
 
 import msgspec
 
 from smppd.smpp.constants import MESSAGE_STATES
 from smppd.store import keys
+from smppd.store.changes import Extras
 from smppd.store.events import cost_of
 from smppd.store.records import (
+    QUEUED,
     SEGMENT_STATE_NAMES,
     SENT,
     STATE_NAMES,
-    TAKEN,
     LateReceipt,
     Message,
     Segment,
+    segments_of,
+    taken_of,
 )
 
 
@@ -46,7 +51,9 @@ class SegmentView(msgspec.Struct, frozen=True):
 
 class MessageView(msgspec.Struct, frozen=True):
     """The answer to ``query``; ``final``: its last event was told, unless a late receipt brings
-    another; ``late_receipts`` are those that changed nothing."""
+    another; ``late_receipts`` are those that changed nothing. ``parts`` are submit_sm's, of which
+    one may carry all ``segments``. ``data`` is base64, and ``text`` empty beside it; ``held`` is
+    the code of the hold it was told, until it is granted."""
 
     id: str
     ref: str
@@ -56,12 +63,19 @@ class MessageView(msgspec.Struct, frozen=True):
     to: str
     from_: str = msgspec.field(name="from")
     text: str
+    data: str | None
+    data_coding: int | None
     message_class: str = msgspec.field(name="class")
     encoding: str
     segments: int
     accepted_at: int
+    send_at: int | None
     expires_at: int
     receipt: bool
+    flash: bool
+    carriers: tuple[str, ...]
+    max_cost: str | None
+    held: str | None
     carrier: str | None
     cost: str | None
     currency: str
@@ -75,9 +89,30 @@ class MessageView(msgspec.Struct, frozen=True):
     meta: msgspec.Raw | None
 
 
+class FoundMessage(msgspec.Struct, frozen=True):
+    """One message of ``find`` or ``doubtful``: enough to know it by and to ask further."""
+
+    id: str
+    ref: str
+    app: str
+    to: str
+    state: str
+    message_class: str = msgspec.field(name="class")
+    accepted_at: int
+    last_event_at: int | None
+    carrier: str | None
+    segments: int
+    tag: str | None
+    code: str | None
+
+
+_NO_EXTRAS = Extras()
+
+
 def view_message(message: Message, currency: str) -> MessageView:
     """The record in the words of the protocol."""
-    taken = sum(part.state == TAKEN for part in message.parts)
+    taken = taken_of(message)
+    extras = message.extras or _NO_EXTRAS
     return MessageView(
         id=keys.show_id(message.id),
         ref=message.ref,
@@ -87,12 +122,19 @@ def view_message(message: Message, currency: str) -> MessageView:
         to="+" + message.to,
         from_=message.addr,
         text=message.text,
+        data=None if extras.data is None else b64encode(extras.data).decode(),
+        data_coding=None if extras.data_coding < 0 else extras.data_coding,
         message_class=message.message_class,
         encoding=message.encoding,
-        segments=len(message.parts),
+        segments=segments_of(message),
         accepted_at=message.accepted_at,
+        send_at=extras.send_at or None,
         expires_at=message.expires_at,
         receipt=message.receipt,
+        flash=extras.flash,
+        carriers=extras.carriers,
+        max_cost=extras.max_cost or None,
+        held=(message.held or None) if message.state == QUEUED else None,
         carrier=message.carrier or None,
         cost=cost_of(message.cost, taken) if taken else None,
         currency=currency,
@@ -104,6 +146,24 @@ def view_message(message: Message, currency: str) -> MessageView:
         late_receipts=[_view_late(late) for late in message.late],
         tag=message.tag,
         meta=None if message.meta is None else msgspec.Raw(message.meta),
+    )
+
+
+def show_found(message: Message) -> FoundMessage:
+    """The record in one line."""
+    return FoundMessage(
+        id=keys.show_id(message.id),
+        ref=message.ref,
+        app=message.app,
+        to="+" + message.to,
+        state=STATE_NAMES[message.state],
+        message_class=message.message_class,
+        accepted_at=message.accepted_at,
+        last_event_at=message.last_event_at or None,
+        carrier=message.carrier or None,
+        segments=segments_of(message),
+        tag=message.tag,
+        code=message.failure or None,
     )
 
 

@@ -1,4 +1,4 @@
-"""A carrier's binds, kept up: connect, bind, carry, and when it ends, wait and bind again.
+"""A carrier's binds, kept up: connect or be called, bind, carry, and at the end do it again.
 
 One task a bind owns its socket, its session and its waiting; a cold start and a lost link go the
 same way, so neither is forgotten. Waits double and are jittered; after refused credentials they
@@ -18,16 +18,19 @@ import structlog
 import trio
 
 from smppd.smpp import constants
-from smppd.smpp.rare import BindTransceiver
+from smppd.smpp.rare import Bind
 from smppd.smpp.session import Session
-from smppd.smpp.signals import Bound, PduRefused, Signal
+from smppd.smpp.signals import AlertReceived, Bound, PduRefused, Signal
 from smppd.smpp.timers import Timers
 from smppd.store.store import Store
 from smppd.traffic.commit import Committer
 from smppd.traffic.dispatch import Dispatch
 from smppd.traffic.link import Link, LinkEnd, Wakeup
+from smppd.traffic.metered import MeteredStream
+from smppd.traffic.outbind import OutbindListener
 from smppd.traffic.roster import Slot
 from smppd.traffic.settle import LinkProfile
+from smppd.traffic.tls import Tls, TlsFault, certificate_end, start_tls
 
 JITTER: Final = 0.3
 """A wait is drawn from 70 % to 100 % of its length: binds lost together come back apart."""
@@ -39,19 +42,28 @@ REFUSED_CREDENTIALS: Final = frozenset(
     {constants.ESME_RINVPASWD, constants.ESME_RINVSYSID, constants.ESME_RBINDFAIL}
 )
 
+CERTIFICATE_DAYS_MIN: Final = 14
+"""A carrier's certificate that expires sooner is a warning at every connect: time to ask them."""
+
 log = structlog.get_logger("smppd.carrier")
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """Where and as whom a carrier's binds are made, and how long to wait for what (seconds)."""
+    """Where and as whom a carrier's binds are made, and how long to wait for what (seconds).
+
+    Which kind of bind it is, each slot says itself. With ``outbind`` (``host:port``, ours) nothing
+    is dialled: the SMSC calls.
+    """
 
     host: str
     port: int
-    bind: BindTransceiver
+    bind: Bind
     timers: Timers
     reconnect_min: float = 1.0
     reconnect_max: float = 60.0
     reconnect_refused: float = 300.0
+    tls: Tls | None = None
+    outbind: str | None = None
 
 
 class BindStatus(msgspec.Struct):
@@ -64,8 +76,26 @@ class BindStatus(msgspec.Struct):
     reason: str = ""
 
 
+class Opened(msgspec.Struct, frozen=True):
+    """A stream that is ready for a bind; ``meter`` is what it reads from."""
+
+    stream: trio.abc.Stream
+    meter: MeteredStream
+    session: Session
+
+
+def build_listener(carrier: str, endpoint: Endpoint, window: int) -> OutbindListener | None:
+    """Where the SMSC calls, one for all the carrier's binds; None where we dial."""
+    if endpoint.outbind is None:
+        return None
+    return OutbindListener(
+        carrier, endpoint.outbind, endpoint.bind, window=window, timers=endpoint.timers
+    )
+
+
 class BindKeeper:
-    """Keeps one bind of one carrier up. ``wall`` gives Unix milliseconds."""
+    """Keeps one bind of one carrier up. ``wall`` gives Unix milliseconds; ``listener`` runs
+    elsewhere, and is None where we dial."""
 
     def __init__(
         self,
@@ -77,9 +107,16 @@ class BindKeeper:
         dispatch: Dispatch,
         store: Store,
         wall: Callable[[], int],
+        listener: OutbindListener | None = None,
     ) -> None:
         self._slot = slot
         self._endpoint = endpoint
+        self._listener = listener
+        self._bind = msgspec.structs.replace(endpoint.bind, kind=slot.kind)
+        self._timers = endpoint.timers
+        if slot.kind == "receiver":
+            # Nothing of ours would ever wake it, and what phones and receipts say would be lost.
+            self._timers = msgspec.structs.replace(endpoint.timers, inactivity_timer=0.0)
         self._profile = profile
         self._committer = committer
         self._dispatch = dispatch
@@ -101,7 +138,7 @@ class BindKeeper:
             end = await self._carry_link()
             if self._draining:
                 break
-            if end.is_orderly and end.was_bound:
+            if end.is_orderly and end.was_bound and self._listener is None:
                 await self._sleep_until_work()
                 wait = self._endpoint.reconnect_min
                 continue
@@ -122,37 +159,69 @@ class BindKeeper:
 
     async def _carry_link(self) -> LinkEnd:
         """One link from its connect to its end."""
-        endpoint = self._endpoint
-        try:
-            with trio.fail_after(endpoint.timers.session_init_timer) as self._connecting:
-                stream = await trio.open_tcp_stream(endpoint.host, endpoint.port)
-        except (OSError, trio.TooSlowError) as error:
+        opened = await (self._dial() if self._listener is None else self._be_called(self._listener))
+        if isinstance(opened, LinkEnd):
             self._dispatch.bind_down(self._slot)  # it may have been asleep, and healthy
             self._committer.wake()
-            return LinkEnd(f"cannot connect: {_describe(error)}", was_bound=False)
+            return opened
         if self._draining:
-            await trio.aclose_forcefully(stream)
+            await trio.aclose_forcefully(opened.stream)
             return LinkEnd("draining", was_bound=False)
-        now = trio.current_time()
-        session = Session("esme", window=self._slot.window, timers=endpoint.timers, now=now)
-        session.bind(endpoint.bind, now)
+        opened.session.bind(self._bind, trio.current_time())
         self._enter("binding")
         self._link = Link(
-            stream,
-            session,
+            opened.stream,
+            opened.session,
             self._slot,
             self._profile,
             committer=self._committer,
             dispatch=self._dispatch,
             store=self._store,
             wall=self._wall,
-            write_seconds_max=endpoint.timers.response_timer,
+            write_seconds_max=self._timers.response_timer,
             notice=self._note,
+            meter=opened.meter,
         )
         try:
             return await self._link.run()
         finally:
             self._link = None
+
+    async def _dial(self) -> Opened | LinkEnd:
+        endpoint = self._endpoint
+        stream: trio.abc.Stream | TlsFault
+        try:
+            with trio.fail_after(self._timers.session_init_timer) as self._connecting:
+                stream = meter = MeteredStream(
+                    await trio.open_tcp_stream(endpoint.host, endpoint.port)
+                )
+                if endpoint.tls is not None:
+                    stream = await start_tls(meter, endpoint.tls)
+        except (OSError, trio.TooSlowError) as error:
+            return LinkEnd(f"cannot connect: {_describe(error)}", was_bound=False)
+        if isinstance(stream, TlsFault):
+            return LinkEnd(f"no TLS: {stream.reason}", was_bound=False)
+        if isinstance(stream, trio.SSLStream):
+            self._warn_of_end(certificate_end(stream))
+        now = trio.current_time()
+        session = Session("esme", window=self._slot.window, timers=self._timers, now=now)
+        return Opened(stream, meter, session)
+
+    def _warn_of_end(self, until: int) -> None:
+        days = (until - self._wall() // 1000) // 86_400
+        if days < CERTIFICATE_DAYS_MIN:
+            self._log.warning("certificate_expires", days=days)
+
+    async def _be_called(self, listener: OutbindListener) -> Opened | LinkEnd:
+        """Waits for an outbind. There is no TLS this way, so where it is asked for there is none
+        of this."""
+        if self._endpoint.tls is not None:
+            return LinkEnd("no TLS: outbind is not spoken over it", was_bound=False)
+        self._enter("connecting", f"waits for outbind at {listener.address}")
+        with trio.CancelScope() as self._connecting:
+            called = await listener.wait_called()
+            return Opened(called.stream, called.stream, called.session)
+        return LinkEnd("draining", was_bound=False)
 
     async def _wait_before_rebind(self, end: LinkEnd, wait: float) -> None:
         """Backs off; a refusal of who we are waits longest."""
@@ -182,9 +251,11 @@ class BindKeeper:
     def _note(self, signal: Signal, count: int) -> None:
         if isinstance(signal, Bound):
             self._enter("bound")
-            self._log.info("bind_up", smsc=signal.system_id)
+            self._log.info("bind_up", smsc=signal.system_id, kind=self._bind.kind)
         elif isinstance(signal, PduRefused):
             self._log.warning("pdu_refused", reason=signal.reason, count=count)
+        elif isinstance(signal, AlertReceived):
+            self._log.info("alert_notification", count=count)
 
     def _enter(self, state: str, reason: str = "") -> None:
         self.status.state = state

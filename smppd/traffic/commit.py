@@ -9,7 +9,10 @@ Nothing is told before it returns: callers' waits, links' new grants, subscriber
 from __future__ import annotations
 
 import math
+import os
+import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
@@ -25,6 +28,11 @@ IDLE_SECONDS_MAX: Final = 1.0
 was set, and what ages out does so without traffic."""
 
 
+FREE_MILLISECONDS: Final = 1_000
+"""Between two looks at the disk's free space: in that time we ourselves write some ten megabytes,
+a part of any reserve."""
+
+
 class Wakes(Protocol):
     """Who is to know that apps have new events (``api/outbox.py``)."""
 
@@ -32,11 +40,13 @@ class Wakes(Protocol):
 
 
 class CommitterStatistics(msgspec.Struct, frozen=True):
-    """Commits, and the changes in them; ``largest`` is the most changes of one commit."""
+    """Commits, and the changes in them; ``largest`` is the most changes of one commit, ``seconds``
+    what all commits took together."""
 
     commits: int
     changes: int
     largest: int
+    seconds: float = 0.0
 
 
 class _Batch:
@@ -50,22 +60,32 @@ class _Batch:
 
 
 class Committer:
-    """Owns the store's writing; ``wall`` gives the time of day in Unix milliseconds."""
+    """Owns the store's writing; ``wall`` gives the time of day in Unix milliseconds, ``read_free``
+    the octets that are free on the store's disk (see ``free_octets``)."""
 
     def __init__(
-        self, store: Store, dispatch: Dispatch, outbox: Wakes, wall: Callable[[], int]
+        self,
+        store: Store,
+        dispatch: Dispatch,
+        outbox: Wakes,
+        wall: Callable[[], int],
+        read_free: Callable[[], int] | None = None,
     ) -> None:
         self._store = store
         self._dispatch = dispatch
         self._outbox = outbox
         self._wall = wall
+        self._read_free = read_free
+        self._free_read_at = 0
         self._batch = _Batch()
         self._work = trio.Event()
         self._commits = 0
         self._changes = 0
         self._largest = 0
+        self._seconds = 0.0
         self.has_ended = False
         self._idle: trio.Event | None = None
+        self._idle_carriers: dict[str, trio.Event] = {}
 
     async def commit(self, changes: list[Change]) -> list[Result]:
         """Stores the changes; returns their results once they are on disk.
@@ -93,6 +113,16 @@ class Committer:
         self.wake()
         await self._idle.wait()
 
+    async def wait_carrier_idle(self, name: str) -> None:
+        """The same for one carrier, before its binds are ended."""
+        idle = self._idle_carriers.setdefault(name, trio.Event())
+        self.wake()
+        await idle.wait()
+
+    async def settle(self) -> None:
+        """Returns after a commit that has seen what the dispatch was told until now."""
+        await self.commit([])
+
     async def run(self) -> None:
         """Commits until cancelled. StoreError ends the daemon: the start path recovers."""
         try:
@@ -112,26 +142,42 @@ class Committer:
         """Commits what has gathered; synchronous, so that nothing comes between."""
         self._work = trio.Event()
         batch, self._batch = self._batch, _Batch()
+        now = self._wall()
+        self._look_at_disk(now)
+        started = time.perf_counter()
         try:
-            committed = self._store.commit(batch.changes, self._dispatch, self._wall())
+            committed = self._store.commit(batch.changes, self._dispatch, now)
         except BaseException:
             batch.done.set()
             raise
         batch.results = committed.results
         batch.is_committed = True
         batch.done.set()
+        self._seconds += time.perf_counter() - started
         self._commits += 1
         self._changes += len(batch.changes)
         self._largest = max(self._largest, len(batch.changes))
         self._dispatch.wake_granted()
         if committed.apps:
             self._outbox.wake(committed.apps)
-        if self._idle is not None and self._dispatch.is_idle(self._store):
-            self._idle.set()
+        self._tell_idle()
 
     def statistics(self) -> CommitterStatistics:
         """Counts since start."""
-        return CommitterStatistics(self._commits, self._changes, self._largest)
+        return CommitterStatistics(self._commits, self._changes, self._largest, self._seconds)
+
+    def _look_at_disk(self, now: int) -> None:
+        if self._read_free is None or abs(now - self._free_read_at) < FREE_MILLISECONDS:
+            return
+        self._free_read_at = now
+        self._store.set_free(self._read_free())
+
+    def _tell_idle(self) -> None:
+        if self._idle is not None and self._dispatch.is_idle(self._store):
+            self._idle.set()
+        for name in list(self._idle_carriers):
+            if self._dispatch.is_carrier_idle(self._store, name):
+                self._idle_carriers.pop(name).set()
 
     def _next_at(self) -> float:
         """The monotonic time of the next commit that nobody has asked for."""
@@ -143,3 +189,9 @@ class Committer:
             if wall is not None:
                 next_at = min(next_at, now + max(wall - self._wall(), 0) / 1000)
         return next_at
+
+
+def free_octets(directory: Path) -> int:
+    """What is free for us on the file system of ``directory`` (statvfs)."""
+    found = os.statvfs(directory)
+    return found.f_bavail * found.f_frsize

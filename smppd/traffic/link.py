@@ -7,6 +7,7 @@ written, what was written and not answered go to the committer as one list.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -14,17 +15,31 @@ import msgspec
 import trio
 
 from smppd.smpp.session import Session
-from smppd.smpp.signals import BindRejected, Bound, PduRefused, PeerFault, PeerUnbound, Stalled
+from smppd.smpp.signals import (
+    AlertReceived,
+    AskUnanswered,
+    BindRejected,
+    Bound,
+    CancelAnswered,
+    PduRefused,
+    PeerFault,
+    PeerUnbound,
+    QueryAnswered,
+    Stalled,
+)
 from smppd.smpp.signals import Signal as SessionSignal
 from smppd.store.changes import Change, GivenBack
 from smppd.store.store import Store
 from smppd.traffic.commit import Committer
 from smppd.traffic.dispatch import Dispatch
+from smppd.traffic.metered import RECEIVE_BYTES_MAX, MeteredStream
 from smppd.traffic.roster import Slot
-from smppd.traffic.settle import LinkProfile, settle
+from smppd.traffic.settle import LinkProfile, Settlement, settle
+from smppd.traffic.tls import describe_break
 
-RECEIVE_BYTES_MAX: Final = 65_536
-"""One read: some six hundred receipts, so a commit is shared by many and memory stays small."""
+COUNTED: Final = (PduRefused, AlertReceived, QueryAnswered, CancelAnswered, AskUnanswered)
+"""What changes nothing on the link: the operator gets one notice a kind and read, whatever a peer
+sends."""
 
 FLUSH_SECONDS_MAX: Final = 2.0
 """For the last octets of a closing session (an unbind_resp, a generic_nack)."""
@@ -58,8 +73,9 @@ class Wakeup:
 
 
 class Link:
-    """``run`` owns the stream and closes it. ``notice`` is told what an operator should know, and
-    how many of its kind it stands for."""
+    """``run`` owns the stream and closes it. ``meter`` is what the stream reads from, where that
+    is another (TLS). ``notice`` is told what an operator should know, and how many of its kind it
+    stands for."""
 
     def __init__(
         self,
@@ -74,8 +90,10 @@ class Link:
         wall: Callable[[], int],
         write_seconds_max: float,
         notice: Callable[[SessionSignal, int], None],
+        meter: MeteredStream | None = None,
     ) -> None:
-        self._stream = stream
+        self._meter = meter or MeteredStream(stream)
+        self._stream = stream if meter else self._meter
         self._session = session
         self._slot = slot
         self._profile = profile
@@ -87,9 +105,6 @@ class Link:
         self._notice = notice
         self._work = Wakeup()
         self._scope = trio.CancelScope()
-        self._is_reading = False
-        self._reads = 0
-        self._drains = 0
         self._reason = ""
         self._was_bound = False
         self._bind_status = 0
@@ -119,14 +134,10 @@ class Link:
 
     async def _read(self) -> None:
         while not self._session.closed:
-            self._is_reading = True
             try:
                 data = await self._stream.receive_some(RECEIVE_BYTES_MAX)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                return self._lose(f"the stream broke: {error.__cause__ or error}")
-            self._is_reading = False
-            self._reads += 1
-            self._drains += len(data) < RECEIVE_BYTES_MAX
+                return self._lose(f"the stream broke: {describe_break(error)}")
             if not data:
                 return self._lose_at_eof()
             await self._settle(self._session.receive_data(data, trio.current_time()))
@@ -159,7 +170,7 @@ class Link:
             try:
                 await self._stream.send_all(data)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                return f"the stream broke: {error.__cause__ or error}"
+                return f"the stream broke: {describe_break(error)}"
         if scope.cancelled_caught:
             return f"the SMSC read nothing for {seconds_max:g} s"
         return None
@@ -176,38 +187,33 @@ class Link:
         return None
 
     async def _may_judge(self) -> bool:
-        """Whether a timer may be judged: only after what the socket already holds was read.
-
-        Two passes: in the first the reader is found readable, in the second it has read. An SMSC
-        that never pauses is judged once a read took less than it could: that emptied the socket.
-        """
-        drains = self._drains
-        while True:
-            reads = self._reads
-            await trio.lowlevel.checkpoint()
-            await trio.lowlevel.checkpoint()
-            if trio.current_time() < self._session.next_deadline():
-                return False
-            if self._drains > drains or (self._is_reading and reads == self._reads):
-                return True
+        """Whether a timer may be judged: only after what the socket already holds was read."""
+        return await self._meter.wait_read_empty(
+            lambda: trio.current_time() < self._session.next_deadline()
+        )
 
     async def _settle(self, signals: list[SessionSignal]) -> None:
         """Stores what the signals say, then acknowledges what is stored."""
         self._work.set()
         settlement = settle(signals, self._profile, self._wall())
-        refused = sum(isinstance(signal, PduRefused) for signal in settlement.notices)
-        for signal in settlement.notices:
-            if not isinstance(signal, PduRefused):
-                self._heed(signal, settlement.changes)
-            elif refused:
-                self._notice(signal, refused)  # one line a read, whatever a peer sends
-                refused = 0
+        self._slot.carrier.counts.add(settlement.changes, settlement.throttled)
+        if settlement.notices:
+            self._heed_notices(settlement)
         if settlement.throttled:
             self._slot.carrier.throughput.slow_down(trio.current_time())
         if settlement.changes:
             await self._committer.commit(settlement.changes)
             self._session.acknowledge(signals)
             self._work.set()
+
+    def _heed_notices(self, settlement: Settlement) -> None:
+        counts = Counter(type(signal) for signal in settlement.notices)
+        self._slot.carrier.counts.alerts += counts[AlertReceived]
+        for signal in settlement.notices:
+            if not isinstance(signal, COUNTED):
+                self._heed(signal, settlement.changes)
+            elif count := counts.pop(type(signal), 0):
+                self._notice(signal, count)
 
     def _heed(self, signal: SessionSignal, changes: list[Change]) -> None:
         if isinstance(signal, Bound):
@@ -263,6 +269,7 @@ class Link:
         """Whatever ended the link: its open grants become changes, then the stream goes."""
         signals = self._session.receive_eof(trio.current_time())
         changes = settle(signals, self._profile, self._wall()).changes
+        self._slot.carrier.counts.add(changes, 0)
         self._give_back(self._dispatch.bind_down(self._slot), changes)
         await trio.aclose_forcefully(self._stream)
         if changes and not self._committer.has_ended:

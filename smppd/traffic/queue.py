@@ -62,15 +62,22 @@ class QueueWindow:
         """
         if not self._rows and not self._refill(refill):
             return None
-        due, message_id = self._rows[0]
-        if due > now and due > time_of_id(message_id):
+        row = self._rows[0]
+        if row[0] > now and not _is_due(row, now):
             return None
         self._rows.popleft()
-        return message_id
+        return row[1]
 
     def next_due(self) -> int | None:
         """When the first row is due; None where no row is in memory."""
         return self._rows[0][0] if self._rows else None
+
+    def due_at(self, now: int) -> int | None:
+        """``now`` where a row is due, or may be that is on disk alone; else when the first will
+        be; None where nothing waits."""
+        if not self._rows:
+            return None if self._end == _EVERYTHING else now
+        return now if _is_due(self._rows[0], now) else self._rows[0][0]
 
     def __len__(self) -> int:
         """Rows in memory."""
@@ -87,3 +94,8 @@ class QueueWindow:
         self._rows.extend(rows)
         self._end = rows[-1] if len(rows) == REFILL_ROWS else _EVERYTHING
         return bool(rows)
+
+
+def _is_due(row: Row, now: int) -> bool:
+    due, message_id = row
+    return due <= now or due <= time_of_id(message_id)

@@ -7,25 +7,42 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
-from smppd.routing.table import Offer
+from smppd.routing.offers import Offer
 from smppd.smpp.throughput import Throughput
 from smppd.store import keys
+from smppd.store.changes import CarrierMode
 from smppd.store.records import LANES, Message
+from smppd.text.segment import PLAIN_FORM, Form
+from smppd.traffic.counts import CarrierCounts
 from smppd.traffic.queue import QueueWindow
+
+BindKind = Literal["transceiver", "transmitter", "receiver"]
+
+SLOT_KINDS: Final[dict[str, tuple[BindKind, ...]]] = {
+    "transceiver": ("transceiver",),
+    "transmitter": ("transmitter",),
+    "receiver": ("receiver",),
+    "pair": ("transmitter", "receiver"),
+}
+"""The slots of one of a carrier's ``binds``, by what its TOML says under ``bind``."""
 
 OTP_RESERVE_MAX: Final = 4
 """Slots of a window kept for one-time codes: a fifth, at most this many, none below five."""
 
 
 class Slot:
-    """One configured bind of a carrier, as the grant step sees it."""
+    """One configured bind of a carrier, as the grant step sees it; a receiver is granted nothing,
+    whatever ``window`` its session has."""
 
-    def __init__(self, carrier: CarrierState, index: int, window: int) -> None:
+    def __init__(
+        self, carrier: CarrierState, index: int, window: int, kind: BindKind = "transceiver"
+    ) -> None:
         self.carrier = carrier
         self.index = index
         self.window = window
+        self.kind = kind
         self.reserve = min(window // 5, OTP_RESERVE_MAX)
         self.is_up = False
         self.is_stalled = False
@@ -36,8 +53,8 @@ class Slot:
         self.wake: Callable[[], None] = lambda: None
 
     def may_take(self) -> bool:
-        """Whether the bind may be granted anything."""
-        return self.is_up and not self.is_stalled
+        """Whether the bind could be granted anything, were its carrier allowed to."""
+        return self.is_up and not self.is_stalled and self.kind != "receiver"
 
     def take_granted(self) -> list[bytes]:
         """The tags granted and not handed to the link, which it will not get any more."""
@@ -55,39 +72,109 @@ class Slot:
 class CarrierState:
     """A carrier, as the grant step sees it: its slots, its pace, and what waits for it.
 
+    ``mode`` is the operator's word: ``paused`` is granted nothing, ``drained`` only what has
+    begun; ``is_resting`` is the daemon's own drain, before its binds are replaced or taken away.
     ``own`` is what is bound to it; ``ready`` are, a lane each, the groups with messages whose
-    first healthy offer it is, the one that is served next in front.
+    first healthy offer it is, the one that is served next in front. ``lane`` is the one whose turn
+    it is among those that share, ``credits`` what each may still be granted, or owes.
     """
 
-    def __init__(self, name: str, *, binds: int, window: int, throughput: Throughput) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        binds: int,
+        window: int,
+        throughput: Throughput,
+        bind: str = "transceiver",
+        form: Form = PLAIN_FORM,
+        has_tlvs: bool = True,
+        submit_command: str = "submit_sm",
+        mode: CarrierMode = "running",
+    ) -> None:
         self.name = name
         self.throughput = throughput
-        self.slots = [Slot(self, index, window) for index in range(binds)]
+        self.form = form
+        self.has_tlvs = has_tlvs
+        self.submit_command = submit_command
+        self.mode: CarrierMode = mode
+        self.is_resting = False
+        self.counts = CarrierCounts()
+        kinds = SLOT_KINDS[bind] * binds
+        self.slots = [Slot(self, index, window, kind) for index, kind in enumerate(kinds)]
         self.half_sent: dict[int, None] = {}
         self.ready: list[dict[Group, None]] = [{} for _ in LANES]
         self.own = Group(b"c" + name.encode(), ())
+        self.lane = LANES["promotional"]
+        self.credits = [0 for _ in LANES]
 
     def is_healthy(self) -> bool:
-        """Bound and answering; or unbound by its own inactivity_timer, to be woken by work."""
-        return any(slot.may_take() or slot.is_asleep for slot in self.slots)
+        """Whether a new message may begin here: running, and bound and answering; or unbound by
+        its own inactivity_timer, to be woken by work."""
+        return self.begins() and any(
+            slot.may_take() or (slot.is_asleep and slot.kind != "receiver") for slot in self.slots
+        )
 
-    def has_work(self) -> bool:
-        """Whether anything waits for it, due or not."""
+    def begins(self) -> bool:
+        """Whether the operator, and the daemon, let it have new messages."""
+        return self.mode == "running" and not self.is_resting
+
+    def explain_health(self) -> str:
+        """Why it is not healthy, for a person; "" where it is."""
+        if self.is_healthy():
+            return ""
+        if self.mode != "running":
+            return f"it is {self.mode}"
+        if self.is_resting:
+            return "its binds are being replaced"
+        if any(slot.is_up and slot.is_stalled for slot in self.slots):
+            return "it does not answer"
+        if all(slot.kind == "receiver" for slot in self.slots):
+            return "it has receiver binds only"
+        return "no bind is up"
+
+    def half_sent_ids(self) -> set[int]:
+        """The messages its binds are in the middle of."""
+        return set(self.half_sent).union(*(slot.half_sent for slot in self.slots))
+
+    def has_work(self, now_ms: int) -> bool:
+        """Whether something waits for it that is due."""
+        due = self.due_at(now_ms)
+        return due is not None and due <= now_ms
+
+    def due_at(self, now_ms: int) -> int | None:
+        """When it has work: ``now_ms`` where something is due, else when the first will be (ms);
+        None where nothing waits for it."""
+        if self.mode == "paused":
+            return None
         if self.half_sent or any(slot.half_sent for slot in self.slots):
-            return True
-        return any(self.ready) or not self.own.is_empty()
+            return now_ms
+        earliest: int | None = None
+        for group in self._groups():
+            due = group.due_at(now_ms)
+            if due is not None and (earliest is None or due < earliest):
+                earliest = due
+                if due <= now_ms:
+                    break
+        return earliest
+
+    def _groups(self) -> list[Group]:
+        groups = [] if self.own.is_empty() else [self.own]
+        return groups + [group for ready in self.ready for group in ready]
 
 
 class Group:
     """Messages with the same offers: a queue a lane and app, empty ones removed.
 
-    ``home`` is the carrier of the first healthy offer, None while there is none.
+    ``home`` is the carrier of the first healthy offer, None while there is none. ``is_held``: an
+    operator has paused or drained every carrier that could take them.
     """
 
     def __init__(self, key: bytes, offers: tuple[Offer, ...]) -> None:
         self.key = key
         self.offers = offers
         self.costs = {offer.carrier: offer.cost for offer in offers}
+        self.is_held = False
         self.lanes: list[dict[str, QueueWindow]] = [{} for _ in LANES]
         self.home: CarrierState | None = None
 
@@ -120,3 +207,8 @@ class Group:
     def is_empty(self) -> bool:
         """Whether nothing waits here."""
         return not any(self.lanes)
+
+    def due_at(self, now_ms: int) -> int | None:
+        """As ``CarrierState.due_at``."""
+        dues = (window.due_at(now_ms) for lane in self.lanes for window in lane.values())
+        return min((due for due in dues if due is not None), default=None)

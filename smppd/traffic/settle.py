@@ -84,7 +84,8 @@ def settle(signals: list[Signal], profile: LinkProfile, at: int) -> Settlement:
             verdict = VERDICTS.get(status, Verdict.REROUTE)
             tag = signal.tag
             assert isinstance(tag, bytes), "our tags are octets"
-            changes.append(Answered(carrier, bind, tag, verdict, status, signal.message_id, at))
+            name, number = signal.message_id, signal.sequence_number
+            changes.append(Answered(carrier, bind, tag, verdict, status, name, at, number))
             settlement.throttled += verdict is Verdict.SLOW
         elif kind is DeliverReceived:
             assert isinstance(signal, DeliverReceived)

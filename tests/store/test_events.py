@@ -82,6 +82,21 @@ def test_flag_appears_once_a_resend_was_made() -> None:
     assert decode(encode_event(message, Fact("sent"), 1, 0, "USD"))["maybe_duplicate"] is True
 
 
+def test_held_event_says_why_and_that_nobody_knows_until_when() -> None:
+    message = make_message()
+    message.first_taken_at = 0
+    event = decode(encode_event(message, Fact("held", code="carrier_paused"), 1, 0, "USD"))
+    assert (event["code"], event["until"]) == ("carrier_paused", None)
+    assert "until" not in decode(encode_event(message, Fact("cancelled"), 1, 0, "USD"))
+
+
+def test_cost_of_a_payload_is_that_of_all_its_segments() -> None:
+    message = make_message()
+    message.units = 3
+    event = decode(encode_event(message, Fact("sent"), 1, 0, "USD"))
+    assert (event["segments"], event["cost"]) == (3, "0.0630")
+
+
 def test_inbound_event_carries_octets_nobody_can_read_as_hex() -> None:
     inbound = Inbound(1, "alpha", "49170", "123", None, b"\x01\xff", 4, 0, 9)
     event = decode(encode_inbound(inbound, 7))

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 from smppd.smpp.receipt import Receipt
 from smppd.store import life, records
 from smppd.store.changes import Verdict
-from smppd.store.records import GRANTED, TAKEN, WAITING, Message, Segment
+from smppd.store.records import (
+    CANCELLED,
+    GRANTED,
+    QUEUED,
+    STEPS_MAX,
+    TAKEN,
+    UNCERTAIN,
+    WAITING,
+    Message,
+    Segment,
+)
 
 
 def make_message(segments: int = 1) -> Message:
@@ -229,10 +239,28 @@ def test_late_events_are_kept_only_up_to_their_bound() -> None:
     assert len(message.late) == records.LATE_RECEIPTS_MAX
 
 
+def test_message_is_told_held_once_until_it_is_granted() -> None:
+    message = make_message()
+    message.parts[0].state = WAITING
+    facts = life.hold(message, "carrier_paused", 2_000)
+    assert [(fact.event, fact.code) for fact in facts] == [("held", "carrier_paused")]
+    assert life.hold(message, "carrier_paused", 3_000) == []
+
+
+def test_message_is_cancellable_until_a_segment_is_granted() -> None:
+    message = make_message(2)
+    assert not life.is_cancellable(message)
+    for part in message.parts:
+        part.state = WAITING
+    assert life.is_cancellable(message)
+    message.parts[1].state = TAKEN
+    assert not life.is_cancellable(message)
+
+
 _STEPS = st.lists(
     st.tuples(
         st.sampled_from(["taken", "slow", "retry", "reroute", "refuse", "doubt", "back", "grant",
-                         "receipt", "expire"]),
+                         "receipt", "expire", "cancel", "hold", "resend", "drop"]),
         st.integers(0, 2),
         st.sampled_from([0, 1, 2, 3, 5, 7, 8]),
         st.integers(0, 100_000),
@@ -248,11 +276,16 @@ def test_no_order_of_steps_brings_two_of_the_closing_events(
     message = make_message(3)
     closing = {"delivered", "failed", "expired", "cancelled"}
     told: list[str] = []
+    resends = 0
     for step, index, state, at in steps:
+        resends += step == "resend" and message.state == UNCERTAIN
         told += [fact.event for fact in _take_step(message, step, index, state, at)]
     assert sum(event in closing for event in told) <= 1
     assert told.count("sent") <= 1
-    assert told.count("uncertain") <= 2
+    assert told.count("uncertain") <= 2 + 2 * resends
+    assert len(message.steps) <= STEPS_MAX
+    if message.state == CANCELLED:
+        assert not any(part.doubted or part.state != WAITING for part in message.parts)
     if message.resent:
         assert sum(part.doubted for part in message.parts) > 0
 
@@ -270,12 +303,25 @@ def _take_step(message: Message, step: str, index: int, state: int, at: int) -> 
     if step == "doubt":
         return life.doubt(message, [index], at, "resend")
     if step == "back":
-        return life.give_back(message, index)
+        return life.give_back(message, index, at)
     if step == "receipt":
         return life.receive(message, index, make_receipt(state), at, 0)
     if step == "expire":
         return life.expire(message, at)
+    if step == "cancel":
+        return life.cancel(message, at) if life.is_cancellable(message) else []
+    if step == "hold":
+        return life.hold(message, "carrier_paused", at) if life.is_waiting(message) else []
+    if step == "resend":
+        return life.resend_doubtful(message, at) if message.state == UNCERTAIN else []
+    if step == "drop":
+        return life.drop_resend(message, at) if _is_promised(message) else []
     if life.is_waiting(message) and message.parts[index].state == WAITING:
         message.carrier = "alpha"
         message.parts[index].state = GRANTED
     return []
+
+
+def _is_promised(message: Message) -> bool:
+    is_on_its_way = any(part.state == GRANTED for part in message.parts)
+    return message.state == QUEUED and not is_on_its_way and life.is_resend_waiting(message)

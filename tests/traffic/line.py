@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import trio
 import trio.testing
 
@@ -59,13 +60,14 @@ class Smsc:
         while not self.at_end:
             await self.read()
 
-    async def accept_bind(self) -> None:
+    async def accept_bind(self) -> BindReceived:
         """Waits for a bind, and lets it in."""
         await self.read_until(lambda: bool(self.received))
         signal = self.received.pop(0)
         assert isinstance(signal, BindReceived), signal
         self.session.accept_bind(signal, "centre", trio.current_time())
         await self.flush()
+        return signal
 
     async def refuse_bind(self, command_status: int) -> None:
         """Waits for a bind, and refuses it."""
@@ -195,7 +197,8 @@ class Line:
         ours, theirs = pair()
         torrent = Torrent(ours)
         session = Session("esme", window=slot.window, timers=timers, now=trio.current_time())
-        session.bind(CREDENTIALS, trio.current_time())
+        bind_as = msgspec.structs.replace(CREDENTIALS, kind=slot.kind)
+        session.bind(bind_as, trio.current_time())
         link = Link(
             torrent,
             session,

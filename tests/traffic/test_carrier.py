@@ -17,7 +17,9 @@ from smppd.smpp import constants
 from smppd.smpp.pdu import DeliverSm
 from smppd.smpp.session import Timers
 from smppd.traffic.carrier import STEADY_SECONDS, BindKeeper, Endpoint
+from smppd.traffic.outbind import OutbindListener
 from smppd.traffic.settle import LinkProfile
+from smppd.traffic.tls import Tls
 from tests.smpp.pair import CREDENTIALS
 from tests.traffic.line import Line, Smsc, open_line
 
@@ -91,7 +93,14 @@ async def open_centre(directory: Path, clock: Clock, **settings: object) -> Asyn
             centre.hang_up()
 
 
-def keep(centre: Centre, *, bind: int = 0, timers: Timers = ENDLESS) -> BindKeeper:
+def keep(
+    centre: Centre,
+    *,
+    bind: int = 0,
+    timers: Timers = ENDLESS,
+    tls: Tls | None = None,
+    listener: OutbindListener | None = None,
+) -> BindKeeper:
     """A keeper of one bind of alpha, not running yet."""
     house = centre.line.house
     endpoint = Endpoint(
@@ -102,6 +111,7 @@ def keep(centre: Centre, *, bind: int = 0, timers: Timers = ENDLESS) -> BindKeep
         reconnect_min=WAIT_MIN,
         reconnect_max=WAIT_MAX,
         reconnect_refused=WAIT_REFUSED,
+        tls=tls,
     )
     return BindKeeper(
         house.slot("alpha", bind),
@@ -111,6 +121,7 @@ def keep(centre: Centre, *, bind: int = 0, timers: Timers = ENDLESS) -> BindKeep
         dispatch=house.dispatch,
         store=house.store,
         wall=centre.line.wall,
+        listener=listener,
     )
 
 
@@ -313,6 +324,23 @@ async def test_work_of_a_sleeper_that_cannot_bind_goes_to_the_next_offer(
         await centre.close()
         await centre.line.submit("r0")
         assert len(await beta.smsc.take_submits(1)) == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_receiver_never_sleeps_and_binds_as_what_it_is(
+    tmp_path: Path, autojump_clock: Clock
+) -> None:
+    async with open_centre(tmp_path, autojump_clock) as centre, trio.open_nursery() as nursery:
+        centre.line.house.slot("alpha", 0).kind = "receiver"
+        keeper = keep(centre, timers=make_drowsy())
+        nursery.start_soon(keeper.run)
+        smsc = await centre.accept()
+        assert (await smsc.accept_bind()).kind == "receiver"
+        await until(lambda: keeper.status.state == "bound")
+        await trio.testing.wait_all_tasks_blocked()
+        autojump_clock.jump(3_600.0)
+        await trio.testing.wait_all_tasks_blocked()
+        assert keeper.status.state == "bound"
         nursery.cancel_scope.cancel()
 
 

@@ -10,8 +10,13 @@ import pytest
 import trio
 
 from smppd.errors import CommitterEnded
-from smppd.store.changes import Accepted, Change, Result
-from smppd.traffic.commit import IDLE_SECONDS_MAX, Committer
+from smppd.store.changes import Accepted, Change, Rejection, Result
+from smppd.traffic.commit import (
+    FREE_MILLISECONDS,
+    IDLE_SECONDS_MAX,
+    Committer,
+    free_octets,
+)
 from tests.house import START, House
 
 
@@ -183,6 +188,81 @@ async def test_wait_idle_returns_once_every_grant_is_answered(
             assert not idle.is_set()
             house.answer(submits)
             await idle.wait()
+
+
+async def test_one_carrier_is_waited_for_whatever_the_others_do(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_office(tmp_path) as office:
+        house, committer = office.house, office.committer
+        for name in ("alpha", "beta"):
+            house.dispatch.bind_up(house.slot(name), lambda: None)
+        await committer.commit([house.propose("r1"), house.propose("r2", to="8613800138000")])
+        submits = house.take("alpha")
+        await committer.wait_carrier_idle("gamma")
+        idle = trio.Event()
+
+        async def wait_idle() -> None:
+            await committer.wait_carrier_idle("alpha")
+            idle.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_idle)
+            await trio.testing.wait_all_tasks_blocked()
+            assert not idle.is_set()
+            house.answer(submits)
+            committer.wake()
+            await idle.wait()
+        assert house.store.open_grants("beta", 0) == 1
+
+
+async def test_settle_returns_when_a_commit_has_seen_what_was_changed(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_office(tmp_path) as office:
+        house = office.house
+        await office.committer.commit([house.propose("r1")])
+        house.reroute([])
+        await office.committer.settle()
+        assert house.told() == [("r1", "failed")]
+
+
+async def test_disk_is_looked_at_once_a_second(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    house = House(tmp_path / "state", clock=trio.current_time, reserve=1_000)
+    office = Office(house)
+    looks: list[int] = []
+
+    def read_free() -> int:
+        looks.append(house.now)
+        return 0
+
+    committer = Committer(house.store, house.dispatch, office.outbox, office.wall, read_free)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(committer.run)
+        for _ in range(3):
+            (result,) = await committer.commit([house.propose("r1")])
+            assert isinstance(result, Rejection)
+            assert result.code == "storage_full"
+        assert len(looks) == 1
+        await trio.sleep(FREE_MILLISECONDS / 1_000)
+        await committer.commit([])
+        assert len(looks) == 2
+        nursery.cancel_scope.cancel()
+    house.close()
+
+
+def test_free_space_is_that_of_the_directorys_disk(tmp_path: Path) -> None:
+    assert free_octets(tmp_path) > 0
+
+
+async def test_time_of_all_commits_is_counted(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_office(tmp_path) as office:
+        await office.committer.commit([office.house.propose("r1")])
+        assert office.committer.statistics().seconds > 0
 
 
 async def test_failed_commit_ends_the_committer_and_tells_nobody_anything(tmp_path: Path) -> None:

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
 
 from smppd.routing.table import Route
+from smppd.smpp.constants import TLV_MESSAGE_PAYLOAD
+from smppd.smpp.data_sm import DataSm
 from smppd.smpp.session import Submit
 from smppd.store.changes import GivenBack, Verdict
-from smppd.traffic.dispatch import STALE_ROWS_MAX
-from tests.house import House
-
-Open = Callable[..., House]
-
-
-@pytest.fixture
-def open_house(tmp_path: Path) -> Iterator[Open]:
-    """Opens the same store again and again, as restarts do; ``close`` each but the last."""
-    houses: list[House] = []
-
-    def open_house(**settings: object) -> House:
-        house = House(tmp_path / "state", **settings)  # type: ignore[arg-type]
-        houses.append(house)
-        return house
-
-    yield open_house
-    houses[-1].close()
-
-
-def texts(submits: list[Submit]) -> list[str]:
-    return [submit.pdu.short_message.decode("ascii") for submit in submits]
+from smppd.traffic.places import STALE_ROWS_MAX
+from tests.house import House, Open, pdu_of, texts
 
 
 def segments(submits: list[Submit]) -> list[int]:
-    return [submit.pdu.short_message[5] for submit in submits]
+    return [pdu_of(submit).short_message[5] for submit in submits]
 
 
 def submit_each(house: House, *names: str, **fields: object) -> None:
@@ -108,6 +87,16 @@ def test_take_hands_over_what_was_granted_in_its_order(open_house: Open) -> None
     assert texts(house.take(room=2)) == ["r1", "r2"]
     assert texts(house.take(room=2)) == ["r3"]
     assert house.take() == []
+
+
+def test_carrier_that_wants_data_sm_is_given_it(open_house: Open) -> None:
+    house = open_house()
+    house.states["alpha"].submit_command = "data_sm"
+    house.up()
+    submit_each(house, "r1")
+    (submit,) = house.take()
+    assert isinstance(submit.pdu, DataSm)
+    assert submit.pdu.tlvs[TLV_MESSAGE_PAYLOAD] == b"r1"
 
 
 def test_binds_share_the_throughput_of_their_carrier(open_house: Open) -> None:
@@ -229,7 +218,7 @@ def test_rest_of_a_message_goes_where_it_began_also_after_a_restart(open_house: 
     first = house.take(bind=0)
     second = house.take(bind=1)
     assert len(first) == len(second) == 1
-    assert first[0].pdu.short_message[3:5] != second[0].pdu.short_message[3:5]
+    assert pdu_of(first[0]).short_message[3:5] != pdu_of(second[0]).short_message[3:5]
 
 
 # --- what a restart finds ---

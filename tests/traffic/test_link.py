@@ -9,9 +9,11 @@ import trio
 import trio.testing
 
 from smppd.smpp import constants
-from smppd.smpp.pdu import DeliverSm
+from smppd.smpp.data_sm import DataSm
+from smppd.smpp.pdu import DeliverSm, encode_deliver_sm
 from smppd.smpp.session import Deliver, Timers
-from smppd.smpp.signals import PduRefused
+from smppd.smpp.signals import AlertReceived, PduRefused
+from smppd.smpp.sundry import AlertNotification
 from smppd.traffic.link import FLUSH_SECONDS_MAX
 from tests.smpp.pair import raw
 from tests.traffic.line import TIMERS, Tie, open_line, text_of
@@ -377,6 +379,86 @@ async def test_unbind_of_ours_reads_on_for_the_answers(
         await tie.smsc.wait_unbind()
         assert (await tie.wait_end()).is_orderly
         assert line.house.told() == [("r0", "sent"), ("r1", "sent")]
+
+
+# --- the rest of the wire ---
+
+
+async def test_a_pair_sends_on_its_transmitter_and_hears_on_its_receiver(
+    tmp_path: Path, autojump_clock: Clock
+) -> None:
+    async with open_line(tmp_path, carriers=ALPHA, binds=2) as line:
+        line.house.slot("alpha", 0).kind = "transmitter"
+        line.house.slot("alpha", 1).kind = "receiver"
+        receiver = await line.bind(bind=1)
+        await line.submit("r0")
+        await trio.testing.wait_all_tasks_blocked()
+        assert not line.house.states["alpha"].is_healthy()
+        transmitter = await line.bind(bind=0)
+        (submit,) = await transmitter.smsc.take_submits(1)
+        await transmitter.smsc.answer([submit])
+        await receiver.smsc.deliver(receipt_of(f"m{submit.sequence_number}"))
+        assert await receiver.smsc.wait_acknowledged(1) == [0]
+        assert line.house.told() == [("r0", "sent"), ("r0", "delivered")]
+        await transmitter.smsc.stream.send_all(encode_deliver_sm(receipt_of("m9"), 77))
+        await transmitter.smsc.read()
+        (notice,) = [notice for notice in line.notices if isinstance(notice, PduRefused)]
+        assert notice.sequence_number == 77
+
+
+async def test_a_receipt_on_data_sm_is_one_and_is_answered_as_such(
+    tmp_path: Path, autojump_clock: Clock
+) -> None:
+    async with open_line(tmp_path) as line:
+        tie = await line.bind()
+        await line.submit("r0")
+        (submit,) = await tie.smsc.take_submits(1)
+        await tie.smsc.answer([submit])
+        body = receipt_of(f"m{submit.sequence_number}").short_message
+        receipt = DataSm(
+            destination_addr="ACME",
+            esm_class=constants.ESM_TYPE_RECEIPT,
+            tlvs={constants.TLV_MESSAGE_PAYLOAD: body},
+        )
+        tie.smsc.session.deliver([Deliver("x", receipt)], trio.current_time())
+        await tie.smsc.flush()
+        assert await tie.smsc.wait_acknowledged(1) == [0]
+        assert line.house.told() == [("r0", "sent"), ("r0", "delivered")]
+
+
+async def test_alerts_are_counted_and_noticed_once_a_read(
+    tmp_path: Path, autojump_clock: Clock
+) -> None:
+    async with open_line(tmp_path) as line:
+        tie = await line.bind()
+        alerts = [AlertNotification(f"49170123456{number}", "ACME", 0) for number in range(3)]
+        tie.smsc.session.alert(alerts)
+        await tie.smsc.flush()
+        await trio.testing.wait_all_tasks_blocked()
+        noticed = [one for one in line.notices if isinstance(one, AlertReceived)]
+        assert [one.source_addr for one in noticed] == ["491701234560"]
+        assert line.house.states["alpha"].counts.alerts == 3
+
+
+async def test_what_a_link_carried_is_counted_with_its_carrier(
+    tmp_path: Path, autojump_clock: Clock
+) -> None:
+    async with open_line(tmp_path, carriers=ALPHA, inbound_apps=("shop",)) as line:
+        tie = await line.bind()
+        await line.submit("r0", "r1", "r2", uncertain="stop", receipt=False)
+        submits = await tie.smsc.take_submits(3)
+        await tie.smsc.answer(submits[:1])
+        await tie.smsc.answer(submits[1:2], constants.ESME_RX_R_APPN)
+        await tie.smsc.deliver(
+            receipt_of("m9"), DeliverSm("12345", b"STOP", source_addr="491701234567")
+        )
+        await tie.smsc.wait_acknowledged(2)
+        await tie.smsc.stream.aclose()
+        await tie.wait_end()
+        counts = line.house.states["alpha"].counts
+        assert (counts.taken, counts.refused, counts.doubted) == (1, 1, 1)
+        assert (counts.receipts, counts.inbound) == (1, 1)
+        assert counts.statuses == {constants.ESME_RX_R_APPN: 1}
 
 
 # --- enquire_link ---

@@ -111,3 +111,17 @@ def test_window_on_disk_rows_is_not_empty_before_it_has_looked() -> None:
     assert not window.is_empty()
     assert window.pop(NOW, Disk().refill) is None
     assert window.is_empty()
+
+
+def test_window_says_when_its_first_row_is_due() -> None:
+    window = QueueWindow(b"p")
+    assert window.due_at(NOW) is None
+    window.push(NOW + 5, 1)
+    assert window.due_at(NOW) == NOW + 5
+    assert window.due_at(NOW + 5) == NOW + 5
+    window.push(NOW - 5, 2)
+    assert window.due_at(NOW) == NOW
+
+
+def test_rows_on_disk_alone_may_be_due() -> None:
+    assert QueueWindow(b"p", on_disk=True).due_at(NOW) == NOW

@@ -89,8 +89,8 @@ def settle_receipt(signal: DeliverReceived, profile: LinkProfile = ALPHA) -> Rec
     ],
 )
 def test_status_is_judged_by_the_table(status: int, verdict: Verdict) -> None:
-    (change,) = settle([SubmitAnswered(TAG, status, "m1")], ALPHA, AT).changes
-    assert change == Answered("alpha", 1, TAG, verdict, status, "m1", AT)
+    (change,) = settle([SubmitAnswered(TAG, status, "m1", 7)], ALPHA, AT).changes
+    assert change == Answered("alpha", 1, TAG, verdict, status, "m1", AT, 7)
 
 
 def test_slowing_down_is_counted_and_is_never_a_refusal() -> None:

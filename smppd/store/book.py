@@ -1,0 +1,196 @@
+"""The open book: every table and index of the store, and the one way a message's step is kept.
+
+What a change means stands in ``proposals``, ``outcomes``, ``receipts`` and ``orders``, as functions
+on this book; ``ledger`` calls them in order. The book knows tables, no transaction: ``store`` opens
+and ends that. Nothing here is on disk before the commit returns.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Final
+
+from smppd.store import keys, life
+from smppd.store.deadlines import Deadlines
+from smppd.store.environment import Table
+from smppd.store.eventlog import EventLog
+from smppd.store.events import encode_event
+from smppd.store.grants import Grants
+from smppd.store.index import SpilledIndex
+from smppd.store.matching import Matching
+from smppd.store.messages import Messages
+from smppd.store.modes import Modes
+from smppd.store.records import CarrierProfile, Message
+from smppd.store.references import References
+from smppd.store.retention import Retention
+from smppd.store.rules import LedgerRules
+from smppd.store.tags import Tags
+from smppd.store.waiting import Waiting
+from smppd.text.segment import PLAIN_FORM, Form
+
+_META_LAST_ID: Final = b"last_id"
+
+_GONE: Final = CarrierProfile()
+"""What is assumed of a carrier whose file was taken away while messages were on their way."""
+
+COUNTS: Final = (
+    "accepted",
+    "duplicates",
+    "matched",
+    "unmatched",
+    "late",
+    "contradictory",
+    "unreadable",
+    "inbound",
+    "storage_full",
+)
+
+
+class Book:
+    """See the module. ``now`` is the commit's (ms); ``released`` are the messages this batch left
+    waiting, for the granter; ``counts`` and ``told`` (events by name) are since start; ``free`` is
+    the disk's free space in octets, where somebody has said it."""
+
+    def __init__(self, tables: Mapping[str, Table], rules: LedgerRules) -> None:
+        self.tables = tables
+        self.messages = Messages(tables["messages"])
+        self.waiting = Waiting(tables["queue"])
+        self.grants = Grants(tables["grants"])
+        self.events = EventLog(tables["events"], tables["meta"])
+        self.deadlines = Deadlines(tables["deadlines"])
+        self.retention = Retention(tables, rules.periods)
+        self.tags = Tags(tables["tags"])
+        self.modes = Modes(tables["meta"])
+        self.refs = SpilledIndex()
+        self.smsc_ids = SpilledIndex()
+        self.references = References(tables["references"])
+        self.matching = Matching(
+            tables["unmatched"], tables["doubts"], tables["smsc_ids"], self.smsc_ids
+        )
+        self.now = 0
+        self.last_id = 0
+        self._saved_id = 0
+        self.free: int | None = None
+        self.counts = dict.fromkeys(COUNTS, 0)
+        self.told: defaultdict[str, int] = defaultdict(int)
+        self.released: list[Message] = []
+        self.set_rules(rules)
+
+    def set_rules(self, rules: LedgerRules) -> None:
+        """From the next change on these count."""
+        self.rules = rules
+        self._eventless = rules.eventless_apps
+        self._currency = rules.currency
+        self.retention.set_periods(rules.periods)
+        forms = {name: profile.form for name, profile in rules.carriers.items()}
+        self._forms = {name: form for name, form in forms.items() if form != PLAIN_FORM}
+
+    def load(self) -> None:
+        """Takes up what the last commit left; inside a transaction."""
+        tables = self.tables
+        self.events.load()
+        self.deadlines.load()
+        self.refs.load([*tables["refs_journal"].rows_from(b"")])
+        self.smsc_ids.load([*tables["smsc_ids_journal"].rows_from(b"")])
+        self.matching.load()
+        self.retention.load()
+        self.waiting.load()
+        self.grants.load()
+        self.modes.load()
+        last_id = tables["meta"].get(_META_LAST_ID)
+        self.last_id = self._saved_id = 0 if last_id is None else keys.read_u64(last_id)
+
+    def flush(self) -> list[str]:
+        """Hands everything the batch did to the tables; the apps that have new events."""
+        tables = self.tables
+        apps = self.events.flush(self.now)
+        self.waiting.flush()
+        self.messages.flush()
+        self.grants.flush()
+        self.tags.flush()
+        self.deadlines.flush(self.next_id)
+        self.refs.write(tables["refs"], tables["refs_journal"])
+        self.smsc_ids.write(tables["smsc_ids"], tables["smsc_ids_journal"])
+        if self.last_id != self._saved_id:
+            tables["meta"].put(_META_LAST_ID, keys.pack_u64(self.last_id))
+            self._saved_id = self.last_id
+        return apps
+
+    # -- what the changes have in common ---
+
+    def message(self, message_id: int) -> Message | None:
+        """The message, or None. Inside a commit only, and not to be kept beyond it."""
+        return self.messages.get(message_id)
+
+    def find(self, app: str, message_id: str | None, ref: str | None) -> int | None:
+        """The number of a message by its id or its ref; None where there is none such."""
+        if message_id is not None:
+            return keys.read_id(message_id)
+        bound = self.refs.get(keys.ref_key(app, ref or ""), self.tables["refs"].get)
+        return None if bound is None else keys.read_u64(bound)
+
+    def next_id(self) -> int:
+        """Ids grow, also over restarts and when the clock goes back."""
+        self.last_id = max(self.last_id + 1, keys.first_id_at(self.now))
+        return self.last_id
+
+    def tell(self, message: Message, facts: list[life.Fact], at: int) -> None:
+        """Keeps a step of ``message``: its record, its events, its place in the queue."""
+        self.messages.touch(message)
+        if facts:
+            self.append_events(message, facts, at)
+        if life.is_waiting(message):
+            self.released.append(message)
+        elif message.queue_group:
+            self.waiting.remove(message)
+
+    def append_events(self, message: Message, facts: list[life.Fact], at: int) -> None:
+        """What the app is told; its place in the queue stays as it is."""
+        message.last_event_at = at
+        app, is_kept = message.app, message.app not in self._eventless
+        for fact in facts:
+            self.told[fact.event] += 1
+            if is_kept:
+                seq = self.events.next_seq(app)
+                self.events.append(app, encode_event(message, fact, seq, at, self._currency))
+
+    def profile_of(self, carrier: str) -> CarrierProfile:
+        """What is configured of the carrier, or the defaults where it is gone."""
+        return self.rules.carriers.get(carrier, _GONE)
+
+    def form_of(self, carrier: str) -> Form | None:
+        """The carrier's form; None for the plain one."""
+        return self._forms.get(carrier)
+
+    def to_of(self, tag: bytes) -> str | None:
+        """The destination of the message a segment's tag names."""
+        message = self.messages.peek(keys.unpack_tag(tag)[0])
+        return None if message is None else message.to
+
+    # -- aging out ---
+
+    def forget_message(self, message: Message) -> None:
+        """Deletes an aged message with all that names it."""
+        for index, part in enumerate(message.parts):
+            if part.smsc_id:
+                key = keys.smsc_key(message.carrier, part.smsc_id)
+                tag = keys.pack_tag(message.id, index)
+                if self.smsc_ids.get(key, self.tables["smsc_ids"].get) == tag:
+                    self.smsc_ids.forget(key)
+            if part.doubted:
+                self.matching.forget_doubt(message, keys.pack_tag(message.id, index))
+        self.forget_ref(message)
+        self.tags.forget(message)
+        self.messages.delete(message)
+
+    def forget_ref(self, message: Message) -> None:
+        """The message's ref may name another one, if it has not begun to already."""
+        key = keys.ref_key(message.app, message.ref)
+        bound = self.refs.get(key, self.tables["refs"].get)
+        if bound is not None and keys.read_u64(bound) == message.id:
+            self.refs.forget(key)
+
+    def forget_unmatched(self, key: bytes) -> None:
+        """Deletes an aged receipt that nobody claimed."""
+        self.matching.forget_unmatched(key)

@@ -1,0 +1,96 @@
+"""What became of what was granted: answered, doubted, given back; and what fell due meanwhile."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from smppd.store import keys, life, receipts
+from smppd.store.book import Book
+from smppd.store.changes import Answered, Doubted, GivenBack, Verdict
+from smppd.store.records import QUEUED, SENT, TAKEN, Message
+
+DUE_MAX: Final = 500
+"""Deadlines looked at in one commit: a few milliseconds even when every one is a disk read."""
+
+
+def answered(book: Book, change: Answered) -> None:
+    """``Answered``: the segment's grant ends, and its verdict is carried out."""
+    message_id, index = keys.unpack_tag(change.tag)
+    book.grants.close(change.carrier, change.bind, change.tag)
+    message = book.message(message_id)
+    if message is None:
+        return
+    was = message.state, message.first_taken_at
+    facts = life.answer(
+        message,
+        index,
+        change.verdict,
+        change.command_status,
+        change.smsc_id,
+        change.at,
+        change.sequence_number,
+    )
+    part = message.parts[index]
+    if part.state == TAKEN and part.smsc_id:
+        book.smsc_ids.put(keys.smsc_key(change.carrier, part.smsc_id), change.tag)
+    if part.doubted and change.verdict is Verdict.TAKEN:
+        book.matching.forget_doubt(message, change.tag)
+    receipts.wait_for_receipts(book, message, change.at, was)
+    book.tell(message, facts, change.at)
+    if change.verdict is Verdict.TAKEN and book.matching.has_unmatched():
+        receipts.claim_unmatched(book, message, index, change)
+
+
+def doubted(book: Book, change: Doubted) -> None:
+    """``Doubted``: the policy of the carrier, else of the class; none is resent to a carrier that
+    is no longer configured."""
+    profile = book.rules.carriers.get(change.carrier)
+    for message, indexes in _end_grants(book, change.carrier, change.bind, change.tags):
+        policy = "stop" if profile is None else profile.uncertain or message.uncertain
+        facts = life.doubt(message, indexes, change.at, policy)
+        for index in indexes:
+            if message.parts[index].doubted:
+                book.matching.remember_doubt(message, keys.pack_tag(message.id, index))
+        book.tell(message, facts, change.at)
+
+
+def given_back(book: Book, change: GivenBack) -> None:
+    """``GivenBack``: the segments wait again."""
+    at = change.at or book.now
+    for message, indexes in _end_grants(book, change.carrier, change.bind, change.tags):
+        facts = [fact for index in indexes for fact in life.give_back(message, index, at)]
+        book.tell(message, facts, at)
+
+
+def look_at_due(book: Book) -> None:
+    """What has fallen due: validities, waits for receipts, doubts a receipt may settle."""
+    for entry in book.deadlines.take_due(book.now, DUE_MAX):
+        if isinstance(entry, bytes):
+            receipts.settle_doubt_by_receipt(book, entry)
+            continue
+        # Nearly all are settled: those must not push live messages out of memory.
+        seen = book.messages.peek(entry)
+        if seen is None or seen.state not in (QUEUED, SENT):
+            continue
+        message = book.message(entry)
+        if message is None or book.now < life.deadline_of(message):
+            continue
+        if message.state == QUEUED:
+            facts = life.expire(message, book.now)
+        else:
+            facts = life.unconfirm(message)
+        if facts:
+            book.tell(message, facts, book.now)
+
+
+def _end_grants(
+    book: Book, carrier: str, bind: int, tags: list[bytes]
+) -> list[tuple[Message, list[int]]]:
+    """Closes the grants and groups them by message, in their order."""
+    grouped: dict[int, list[int]] = {}
+    for tag in tags:
+        book.grants.close(carrier, bind, tag)
+        message_id, index = keys.unpack_tag(tag)
+        grouped.setdefault(message_id, []).append(index)
+    found = ((book.message(number), indexes) for number, indexes in grouped.items())
+    return [(message, indexes) for message, indexes in found if message is not None]

@@ -1,0 +1,26 @@
+"""What the configuration says about keeping: the store's share of it, exchanged at a reload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from smppd.store.records import CarrierProfile
+from smppd.store.retention import RetentionPeriods
+
+
+class LedgerRules(msgspec.Struct, frozen=True):
+    """Who is told what, and how long it stays.
+
+    ``carriers`` are those configured now; ``eventless_apps`` have ``events = false``; ``reserve``
+    is the free disk space in octets below which nothing new is accepted (0: no bound).
+    """
+
+    carriers: Mapping[str, CarrierProfile]
+    currency: str
+    eventless_apps: frozenset[str] = frozenset()
+    inbound_apps: tuple[str, ...] = ()
+    backlog_max: int = 10_000_000
+    periods: RetentionPeriods = RetentionPeriods()
+    reserve: int = 0

@@ -1,0 +1,104 @@
+"""Messages looked for by what is known of them, a bounded slice at a time.
+
+For operators, beside the traffic: nothing is indexed for it but tags, so a search walks the
+messages from the newest down, and whoever asks lets others run between two slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from smppd.store import keys
+from smppd.store.book import Book
+from smppd.store.records import QUEUED, STATE_NAMES, TAKEN, UNCERTAIN, Message
+from smppd.store.view import FoundMessage, show_found
+
+DOUBTS_MAX: Final = 100_000
+"""Doubtful segments looked at for one list: some 50 ms; a crash leaves a window a bind."""
+
+DOUBTFUL_MAX: Final = 5_000
+"""Messages of them decoded: some 50 ms, where they are on disk alone."""
+
+_NEWEST: Final = (1 << 64) - 1
+
+
+class FindSlice(msgspec.Struct, frozen=True):
+    """What one slice found; the next one goes on below ``next_before``, unless this ``is_done``."""
+
+    messages: list[FoundMessage]
+    next_before: int
+    is_done: bool
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a message must be like; None and "" and 0 want nothing in particular.
+
+    ``to`` is E.164 digits, with + or not; ``state`` a name of ``STATE_NAMES``; ``since`` and
+    ``until`` (ms) bound the time in its id, which is its acceptance's.
+    """
+
+    to: str | None = None
+    tag: str | None = None
+    app: str | None = None
+    state: str | None = None
+    since: int = 0
+    until: int = 0
+
+    def fits(self, message: Message) -> bool:
+        """Whether it is like that; the times are the walk's matter."""
+        return (
+            (not self.to or message.to == self.to.removeprefix("+"))
+            and (not self.tag or message.tag == self.tag)
+            and (not self.app or message.app == self.app)
+            and (not self.state or STATE_NAMES[message.state] == self.state)
+        )
+
+
+def find_messages(book: Book, wanted: Wanted, before: int, rows_max: int) -> FindSlice:
+    """Of at most ``rows_max`` messages below the id ``before`` (0: the newest), those that fit."""
+    start = before or _NEWEST
+    if wanted.until:
+        start = min(start, keys.first_id_at(wanted.until))
+    found: list[FoundMessage] = []
+    looked = 0
+    for number in islice(_ids_before(book, wanted, start), rows_max):
+        if keys.time_of_id(number) < wanted.since:
+            return FindSlice(found, number, True)
+        looked, start = looked + 1, number
+        message = book.messages.peek(number)
+        if message is not None and wanted.fits(message):
+            found.append(show_found(message))
+    return FindSlice(found, start, looked < rows_max)
+
+
+def find_doubtful(book: Book, limit: int) -> list[FoundMessage]:
+    """The oldest messages with a segment nobody can know of, ``limit`` at most."""
+    doubts = islice(book.tables["doubts"].keys_from(b""), DOUBTS_MAX)
+    numbers = {keys.unpack_tag(key[-keys.TAG_BYTES :])[0] for key in doubts}
+    found: list[FoundMessage] = []
+    for number in sorted(numbers)[:DOUBTFUL_MAX]:
+        message = book.messages.peek(number)
+        if message is not None and is_doubtful(message):
+            found.append(show_found(message))
+            if len(found) == limit:
+                break
+    return found
+
+
+def is_doubtful(message: Message) -> bool:
+    """Whether nobody can know what became of one of its segments, at least for now."""
+    if message.state == UNCERTAIN:
+        return True
+    parts = message.parts
+    return message.state == QUEUED and any(part.doubted and part.state != TAKEN for part in parts)
+
+
+def _ids_before(book: Book, wanted: Wanted, start: int) -> Iterator[int]:
+    if wanted.app and wanted.tag:
+        return book.tags.ids_before(wanted.app, wanted.tag, start)
+    rows = book.tables["messages"].keys_before(keys.pack_u64(start))
+    return (keys.read_u64(key) for key in rows)

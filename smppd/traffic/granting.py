@@ -1,0 +1,273 @@
+"""The grant step: who is granted what, as windows, paces and weights allow.
+
+A carrier is offered what is bound to it, and the groups whose first healthy offer it is now
+(``places``). Half-sent messages go first, then one-time codes; the other classes share what is
+left by their weights; within a class the groups and the apps take turns. All of it happens inside
+a commit, and none of it is known outside before that is on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import ceil
+from typing import Final
+
+from smppd.store import life
+from smppd.store.ledger import Ledger
+from smppd.store.records import GRANTED, LANES, WAITING, Message
+from smppd.traffic.places import Places
+from smppd.traffic.queue import Refill, Row
+from smppd.traffic.roster import CarrierState, Group, Slot
+
+OTP_LANE: Final = LANES["otp"]
+SHARING_LANES: Final = (LANES["transactional"], LANES["promotional"])
+_NEXT_LANE: Final = dict(zip(SHARING_LANES, reversed(SHARING_LANES), strict=True))
+
+DEFAULT_WEIGHTS: Final[Mapping[str, int]] = {"transactional": 4, "promotional": 1}
+"""Segments a lane is granted in its turn where both have any."""
+
+LOOKS_MAX: Final = 2_000
+"""Queue rows looked at in one commit, granted or found expired: some ten milliseconds."""
+
+PACE_TICK_SECONDS: Final = 0.02
+"""Paced carriers are served in common ticks, so that they share commits: fifty a second."""
+
+
+class Granting:
+    """See the module. ``woken`` are the slots that were granted something; ``next_at_ms`` (wall)
+    and ``paced_until`` (monotonic seconds) say when more may be possible though nothing happens;
+    ``is_stopping``: no message begins any more; ``granted`` counts segments since start."""
+
+    def __init__(self, places: Places, clock: Callable[[], float]) -> None:
+        self._places = places
+        self._clock = clock
+        self._weights: list[int] = []
+        self._turn = 0
+        self._looks = LOOKS_MAX
+        self.is_stopping = False
+        self.woken: list[Slot] = []
+        self.next_at_ms: int | None = None
+        self.paced_until: float | None = None
+        self.granted = 0
+
+    def set_weights(self, weights: Mapping[str, int]) -> None:
+        """Those of the lanes that share, by class; others are not looked at."""
+        self._weights = [weights.get(name, DEFAULT_WEIGHTS.get(name, 1)) for name in LANES]
+
+    def grant(self, ledger: Ledger, carriers: list[CarrierState], now_ms: int) -> None:
+        """Queues what the batch released, then grants it, one carrier after the other."""
+        released, ledger.released = ledger.released, []
+        for message in released:
+            self._places.release(ledger, message, now_ms)
+        self.next_at_ms = self._places.settle(ledger, now_ms)
+        self.paced_until = None
+        self._turn += 1
+        self._looks = LOOKS_MAX
+        start = self._turn % max(len(carriers), 1)
+        for carrier in carriers[start:] + carriers[:start]:
+            if carrier.mode != "paused":
+                self._grant_carrier(ledger, carrier, now_ms)
+
+    def _grant_carrier(self, ledger: Ledger, carrier: CarrierState, now_ms: int) -> None:
+        slots = [slot for slot in carrier.slots if slot.may_take()]
+        self._wake_sleeping(carrier, now_ms)
+        if not slots:
+            return
+        now = self._clock()
+        start = self._turn % len(slots)
+        for slot in slots[start:] + slots[:start]:
+            free = slot.window - ledger.open_grants(carrier.name, slot.index)
+            room = min(free, carrier.throughput.allowance(now))
+            granted = self._grant_slot(ledger, slot, room, free, now_ms) if room > 0 else 0
+            if granted:
+                carrier.throughput.spend(granted, now)
+                self.granted += granted
+                self.woken.append(slot)
+        if carrier.throughput.allowance(now) <= 0 and carrier.has_work(now_ms):
+            next_at = ceil(carrier.throughput.next_at(now) / PACE_TICK_SECONDS) * PACE_TICK_SECONDS
+            if self.paced_until is None or next_at < self.paced_until:
+                self.paced_until = next_at
+
+    def _grant_slot(self, ledger: Ledger, slot: Slot, room: int, free: int, now_ms: int) -> int:
+        """Grants up to ``room`` segments: half-sent messages, one-time codes, the rest.
+
+        ``free`` is the window's own room, of which some is kept for one-time codes. Returns how
+        many were granted.
+        """
+        left = self._grant_half_sent(ledger, slot, room, now_ms)
+        if left > 0:
+            left -= self._grant_lane(ledger, slot, OTP_LANE, left, left, now_ms)
+        kept = max(slot.reserve - (free - room), 0)
+        if left > kept:
+            left -= self._grant_shares(ledger, slot, left - kept, now_ms)
+        return room - left
+
+    def _grant_half_sent(self, ledger: Ledger, slot: Slot, room: int, now_ms: int) -> int:
+        own = slot.carrier.own.key
+        waiting = slot.carrier.half_sent
+        slot.half_sent.update(waiting)
+        waiting.clear()
+        for message_id in list(slot.half_sent):
+            if room <= 0:
+                break
+            message = ledger.message(message_id)
+            if message is None or message.queue_group != own or message.retry_at > now_ms:
+                del slot.half_sent[message_id]
+                if message is not None and message.queue_group == own:
+                    slot.carrier.own.push(message)
+                continue
+            room -= self._grant_message(ledger, slot, message, message.cost, room, now_ms)
+            if not life.is_waiting(message):
+                slot.half_sent.pop(message_id, None)
+        return room
+
+    def _grant_shares(self, ledger: Ledger, slot: Slot, room: int, now_ms: int) -> int:
+        """The lanes that share take turns, each up to its weight in segments; what a message takes
+        beyond that, its lane owes. Turn and credit outlast the commit, as a window that is full
+        frees one place at a time."""
+        carrier = slot.carrier
+        credits = carrier.credits
+        live = [lane for lane in SHARING_LANES if carrier.own.lanes[lane] or carrier.ready[lane]]
+        granted = 0
+        while granted < room and len(live) > 1:
+            lane = carrier.lane
+            if lane not in live or credits[lane] <= 0:
+                carrier.lane = lane = _NEXT_LANE[lane]
+                credits[lane] += self._weights[lane]
+                continue
+            share = min(credits[lane], room - granted)
+            used = self._grant_lane(ledger, slot, lane, room - granted, share, now_ms)
+            granted += used
+            credits[lane] -= used
+            if used < share:  # nothing more of it is due
+                live.remove(lane)
+                credits[lane] = 0
+        if granted < room and live:  # nobody to share with: nothing is owed
+            left = room - granted
+            granted += self._grant_lane(ledger, slot, live[0], left, left, now_ms)
+        return granted
+
+    def _grant_lane(
+        self, ledger: Ledger, slot: Slot, lane: int, room: int, share: int, now_ms: int
+    ) -> int:
+        """Grants from one lane until ``share`` is used up: what is bound to the carrier, then the
+        groups it is the first healthy offer of, in turn. Returns how many were granted."""
+        carrier, used = slot.carrier, 0
+        if carrier.own.lanes[lane]:
+            used = self._grant_group(ledger, slot, carrier.own, lane, room, share, now_ms)
+        ready = carrier.ready[lane]
+        for _ in range(0 if self.is_stopping else len(ready)):
+            if used >= share:
+                break
+            group = next(iter(ready))
+            del ready[group]
+            used += self._grant_group(ledger, slot, group, lane, room - used, share - used, now_ms)
+            if group.lanes[lane]:
+                ready[group] = None
+        return used
+
+    def _grant_group(
+        self,
+        ledger: Ledger,
+        slot: Slot,
+        group: Group,
+        lane: int,
+        room: int,
+        share: int,
+        now_ms: int,
+    ) -> int:
+        """Grants from one lane of one group, the apps taking turns; at most ``room``, and beyond
+        ``share`` only what its last message takes. Returns how many were granted."""
+        queues = group.lanes[lane]
+        own = group is slot.carrier.own
+        rows = _rows_not_half_sent(ledger, slot.carrier) if own else ledger.queue_rows
+        used = idle = 0
+        while used < share and idle < len(queues):
+            if not self._looks:
+                self.next_at_ms = now_ms
+                break
+            app = next(iter(queues))
+            window = queues.pop(app)
+            message_id = window.pop(now_ms, rows)
+            if message_id is None:
+                if not window.is_empty():
+                    idle += 1
+                    queues[app] = window
+                    self._note_due(window.next_due())
+                continue
+            self._looks -= 1
+            queues[app] = window
+            idle = 0
+            message = ledger.message(message_id)
+            if message is not None and message.queue_group == group.key:
+                cost = group.costs.get(slot.carrier.name, message.cost)
+                used += self._grant_message(ledger, slot, message, cost, room - used, now_ms)
+        return used
+
+    def _grant_message(
+        self, ledger: Ledger, slot: Slot, message: Message, cost: str, room: int, now_ms: int
+    ) -> int:
+        """Grants up to ``room`` segments of one message; what does not fit is half-sent now."""
+        if now_ms >= message.expires_at and ledger.expire(message):
+            return 0
+        if message.bind != slot.index and _is_outstanding(message):
+            # Its segments go out on one bind; it is looked at again when that one has ended.
+            slot.carrier.half_sent[message.id] = None
+            slot.half_sent.pop(message.id, None)
+            return 0
+        carrier = slot.carrier
+        if message.carrier != carrier.name and not self._bind(ledger, message, carrier, cost):
+            self._places.release(ledger, message, now_ms)
+            return 0
+        parts = message.parts
+        indexes = [0] if len(parts) == 1 else _waiting_indexes(message)[:room]
+        slot.granted += ledger.grant(message, indexes, slot.index)
+        if len(parts) > 1 and life.is_waiting(message):
+            if message.queue_group != carrier.own.key:
+                ledger.enqueue(message, carrier.own.key)
+            slot.half_sent[message.id] = None
+        return len(indexes)
+
+    def _bind(self, ledger: Ledger, message: Message, carrier: CarrierState, cost: str) -> bool:
+        """Binds the message to the carrier; False where it must go elsewhere after all."""
+        if self._places.may_go(message, carrier):
+            if ledger.bind(message, carrier.name, cost):
+                return True
+            message.refused_by = [*message.refused_by, carrier.name]
+        ledger.dequeue(message)
+        return False
+
+    def _wake_sleeping(self, carrier: CarrierState, now_ms: int) -> None:
+        asleep = [] if self.is_stopping else [slot for slot in carrier.slots if slot.is_asleep]
+        due = carrier.due_at(now_ms) if asleep else None
+        if due is None:
+            return
+        if due > now_ms:
+            self._note_due(due)
+            return
+        for slot in asleep:
+            slot.wake()
+
+    def _note_due(self, due: int | None) -> None:
+        if due is not None and (self.next_at_ms is None or due < self.next_at_ms):
+            self.next_at_ms = due
+
+
+def _rows_not_half_sent(ledger: Ledger, carrier: CarrierState) -> Refill:
+    """The rows of a carrier's own queue but for what its binds are in the middle of: the rest of
+    a message goes where it began."""
+
+    def rows_of(prefix: bytes, after: Row, rows_max: int) -> list[Row]:
+        held = carrier.half_sent_ids()
+        rows = ledger.queue_rows(prefix, after, rows_max + len(held))
+        return [row for row in rows if row[1] not in held][:rows_max]
+
+    return rows_of
+
+
+def _is_outstanding(message: Message) -> bool:
+    return any(part.state == GRANTED for part in message.parts)
+
+
+def _waiting_indexes(message: Message) -> list[int]:
+    return [index for index, part in enumerate(message.parts) if part.state == WAITING]

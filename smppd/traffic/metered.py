@@ -1,0 +1,71 @@
+"""A stream that says whether it has been read empty: what a timer needs to know.
+
+response_timer may be judged only after what the socket holds was read. Under TLS one read of the
+socket is many of the stream above it, so this stands below both and counts what really happens:
+whoever reads it again has used up all it was given before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+RECEIVE_BYTES_MAX: Final = 65_536
+"""One read: some six hundred receipts, so a commit is shared by many and memory stays small."""
+
+
+class MeteredStream(trio.abc.Stream):
+    """``reads`` were made; ``drains`` of them had emptied the socket, and are used up."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.is_reading = False
+        self.reads = 0
+        self.drains = 0
+        self._took_all = False
+        self._stream = stream
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """One read. A short one took all there was, and that counts once the next one begins."""
+        limit = max_bytes or RECEIVE_BYTES_MAX
+        self.drains += self._took_all
+        self._took_all = False
+        self.is_reading = True
+        try:
+            data = await self._stream.receive_some(limit)
+        finally:
+            self.is_reading = False
+        self.reads += 1
+        self._took_all = len(data) < limit
+        return data
+
+    async def wait_read_empty(self, is_moot: Callable[[], bool]) -> bool:
+        """True once all that had come was read and used; False as soon as ``is_moot``.
+
+        A read that was waiting already, and still waits two passes of the scheduler later, found
+        nothing: in the first pass it is seen to be readable, in the second it has read. A peer
+        that never pauses is judged by a read that took less than it could (the second that is
+        counted: the first may have been made before).
+        """
+        drains = self.drains + 1
+        while True:
+            reads = self.reads if self.is_reading else None
+            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()
+            if is_moot():
+                return False
+            if self.drains > drains or (self.is_reading and reads == self.reads):
+                return True
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """As the stream below."""
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """As the stream below."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        """Closes the stream below."""
+        await self._stream.aclose()
