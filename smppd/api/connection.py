@@ -15,29 +15,30 @@ Numbered invariants:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
-import msgspec
 import trio
 from msgspec import UNSET
 
-from smppd.api.conversation import Admission, Conversation, Read, conclude
+from smppd.api.answers import Answer, ErrorAnswer, SubscribedAnswer, wrap_answer
+from smppd.api.controls import ANSWER_TYPES, ControlFault, Controls, serve_control
+from smppd.api.conversation import Admission, Conversation
 from smppd.api.intake import Intake
 from smppd.api.outbox import Bell, EventSource, Outbox, Subscription
 from smppd.api.peers import Rights
-from smppd.api.protocol import (
-    Answer,
-    AppProtocol,
-    ErrorAnswer,
-    Query,
-    Request,
-    Subscribe,
-    SubscribedAnswer,
-    wrap_answer,
+from smppd.api.protocol import AppProtocol
+from smppd.api.replies import (
+    CancelLine,
+    Pending,
+    Read,
+    conclude,
+    continue_cancel,
+    is_message_id,
+    refuse_unknown,
 )
+from smppd.api.requests import Query, Request, Subscribe
 from smppd.smpp.throughput import Throughput
 from smppd.store.changes import Change, Result
 from smppd.store.view import MessageView
@@ -53,8 +54,6 @@ CLOSE_SECONDS_MAX: Final = 10.0
 
 LINGER_SECONDS_MAX: Final = 1.0
 """For a peer we close on to read why: unread octets of its own would turn our end into a reset."""
-
-_MESSAGE_ID: Final = re.compile(r"[0-9a-f]{16}")
 
 
 class Committer(Protocol):
@@ -76,7 +75,7 @@ class MessageSource(EventSource, Protocol):
 class Services:
     """What all connections use: the rooms below, and the apps' paces.
 
-    ``status`` makes the answer to the control verb; ``read_clock`` the wall time in ms.
+    ``controls`` serves the control verbs; ``read_clock`` gives the wall time in ms.
     """
 
     def __init__(
@@ -85,14 +84,14 @@ class Services:
         store: MessageSource,
         committer: Committer,
         outbox: Outbox,
-        status: Callable[[], msgspec.Struct],
+        controls: Controls,
         read_clock: Callable[[], int],
     ) -> None:
         self.intake = intake
         self.store = store
         self.committer = committer
         self.outbox = outbox
-        self.status = status
+        self.controls = controls
         self.read_clock = read_clock
         self.lines = 0
         self._paces: dict[str, Throughput] = {}
@@ -105,6 +104,8 @@ class Services:
         pace = self._paces.get(app)
         if pace is None:
             pace = self._paces[app] = Throughput(profile.throughput)
+        elif pace.statistics().limit != profile.throughput:
+            pace.set_limit(profile.throughput, trio.current_time())
         return pace
 
 
@@ -184,42 +185,54 @@ class Connection:
             self._seq_max = self._services.store.event_bounds(self._subscription.app).latest
         return await self._services.committer.commit(changes)
 
-    async def _reply(self, answers: list[Answer | Read]) -> None:
+    async def _reply(self, answers: list[Answer | Pending]) -> None:
         ready: list[Answer] = []
         for answer in answers:
-            if not isinstance(answer, Read):
+            if not isinstance(answer, Pending):
                 ready.append(answer)
                 continue
-            ready.append(self._read_answer(answer))
             self._put_output(ready)
             if self._protocol.closed:
                 return
             ready = []
             await self._wait_output_room()
+            ready.append(await self._finish(answer))
         self._put_output(ready)
 
-    def _read_answer(self, read: Read) -> Answer:
-        """The answer to a request that reads the store, as it is after the batch's commit."""
-        if isinstance(read.request, Query):
-            return self._find_message(read.line, read.request)
-        if isinstance(read.request, Subscribe):
-            return self._subscribe(read.request)
-        return wrap_answer("status", self._services.status())
+    async def _finish(self, pending: Pending) -> Answer:
+        """The answer to what takes more than the batch's commit, which is made by now."""
+        if isinstance(pending, CancelLine):
+            return await self._finish_cancel(pending)
+        assert isinstance(pending, Read), f"nothing finishes {pending!r}"
+        request = pending.request
+        if isinstance(request, Query):
+            return self._find_message(pending.line, request)
+        if isinstance(request, Subscribe):
+            return self._subscribe(request)
+        found = await serve_control(self._services.controls, request)
+        if isinstance(found, ControlFault):
+            return ErrorAnswer(found.code, found.reason, pending.line)
+        return wrap_answer(ANSWER_TYPES[type(found)], found)
+
+    async def _finish_cancel(self, cancel: CancelLine) -> Answer:
+        """Goes on with a tag of many messages, a bounded number a commit."""
+        while True:
+            (result,) = await self._services.committer.commit([cancel.change])
+            answer = continue_cancel(cancel, result)
+            if not isinstance(answer, CancelLine):
+                return answer
+            cancel = answer
 
     def _find_message(self, line: int, query: Query) -> Answer:
         app = self._conversation.app
         assert app is not None, "intake lets nobody query for no app"
-        store = self._services.store
+        view = None
         if query.ref is not UNSET:
-            view = store.query(app, ref=query.ref)
-        elif query.id is not UNSET and _MESSAGE_ID.fullmatch(query.id):
-            view = store.query(app, message_id=query.id)
-        else:
-            view = None
+            view = self._services.store.query(app, ref=query.ref)
+        elif query.id is not UNSET and is_message_id(query.id):
+            view = self._services.store.query(app, message_id=query.id)
         if view is None:
-            name = "ref" if query.id is UNSET else "id"
-            reason = f"no message of app '{app}' has this {name}, or it was deleted by retention"
-            return ErrorAnswer("unknown_message", reason, line)
+            return refuse_unknown(app, "ref" if query.id is UNSET else "id", line)
         return wrap_answer("message", view)
 
     def _subscribe(self, request: Subscribe) -> SubscribedAnswer:

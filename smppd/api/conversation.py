@@ -11,45 +11,47 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Raw
 
+from smppd.api.answers import (
+    CancelledAnswer,
+    ErrorAnswer,
+    PongAnswer,
+    QuotedAnswer,
+    WelcomeAnswer,
+)
+from smppd.api.controls import WAITING
 from smppd.api.fields import (
+    TAG_CHARACTERS_MAX,
+    OddQuote,
     OddSubmit,
+    Quote,
     Submit,
     digest_submit,
     is_ref,
 )
 from smppd.api.intake import Intake, flatten
 from smppd.api.peers import Rights
-from smppd.api.protocol import (
-    ANSWER_BYTES_MAX,
-    LINE_BYTES_MAX,
-    PROTOCOL_VERSION,
-    REF_REASON,
-    AcceptedAnswer,
-    Answer,
+from smppd.api.protocol import ANSWER_BYTES_MAX, LINE_BYTES_MAX, PROTOCOL_VERSION, REF_REASON
+from smppd.api.replies import CancelLine, Read, Reply, TakenLine, is_message_id, refuse_unknown
+from smppd.api.requests import (
     BadLine,
-    ErrorAnswer,
+    Cancel,
+    Control,
+    Explain,
     Hello,
     Ping,
-    PongAnswer,
     Query,
-    RejectedAnswer,
     Request,
-    Status,
     Subscribe,
     Taken,
-    Unserved,
-    WelcomeAnswer,
+    Trace,
 )
 from smppd.config import AppConfig
+from smppd.store import changes as store
 from smppd.store.changes import (
-    Accepted,
     Change,
     Propose,
-    RefConflict,
     Rejection,
-    Result,
     Take,
-    TakenResult,
 )
 
 EVENT_KINDS: Final = (
@@ -66,21 +68,7 @@ EVENT_KINDS: Final = (
 """The contract's events, in its order: what ``kinds`` may name."""
 
 
-class TakenLine(msgspec.Struct, frozen=True, gc=False):
-    """The reply to ``taken`` on ``line``: nothing when the store agrees to ``take``."""
-
-    line: int
-    take: Take
-
-
-class Read(msgspec.Struct, frozen=True):
-    """A request on ``line`` that is answered from the store after the batch's commit."""
-
-    line: int
-    request: Query | Subscribe | Status
-
-
-Reply = Answer | Propose | TakenLine | Read
+_CHANGING: Final = (Taken, Cancel)
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -98,9 +86,12 @@ class Admission(msgspec.Struct, frozen=True):
 
 
 class Conversation:
-    """One connection: ``rights`` are the kernel's word, ``app`` whom it speaks for (or None)."""
+    """One connection: ``rights`` are the kernel's word, ``app`` whom it speaks for (or None).
 
-    __slots__ = ("_greeted", "_intake", "_rights", "_started", "app", "line", "profile")
+    What the app may do is looked up at each use, so that a reload is seen.
+    """
+
+    __slots__ = ("_greeted", "_intake", "_rights", "_started", "app", "line")
 
     def __init__(self, intake: Intake, rights: Rights) -> None:
         self._intake = intake
@@ -108,10 +99,12 @@ class Conversation:
         self._greeted = False
         self._started = False
         self.line = 0
-        self.app: str | None = None
-        self.profile: AppConfig | None = None
-        if len(rights.apps) == 1:
-            self._speak_for(rights.apps[0])
+        self.app: str | None = rights.apps[0] if len(rights.apps) == 1 else None
+
+    @property
+    def profile(self) -> AppConfig | None:
+        """The app as configured now; None: it speaks for none, or for one that was taken out."""
+        return None if self.app is None else self._intake.apps.get(self.app)
 
     def admit(
         self, requests: list[Request], now_ms: int, submits_max: int, errors_max: int
@@ -119,8 +112,9 @@ class Conversation:
         """As many of ``requests``, from the first, as can be answered together.
 
         It stops before a change that follows a read and before submit number ``submits_max`` + 1;
-        and after a hello, and after the ``errors_max``-th line in a row that may be answered
-        ``error``, as what follows may then no longer be served.
+        after a hello, and after the ``errors_max``-th line in a row that may be answered
+        ``error``, as what follows may then no longer be served; and after what takes more than
+        this commit: a tag's cancel, a control verb that waits.
         """
         changes: list[Change] = []
         replies: list[Reply] = []
@@ -129,7 +123,9 @@ class Conversation:
         for request in requests:
             kind = type(request)
             proposes = kind is Submit or kind is OddSubmit
-            if (reading and (proposes or kind is Taken)) or (proposes and submits == submits_max):
+            if (reading and (proposes or kind in _CHANGING)) or (
+                proposes and submits == submits_max
+            ):
                 break
             self.line += 1
             reply = self._reply(request, now_ms)
@@ -141,14 +137,17 @@ class Conversation:
                 continue
             if isinstance(reply, TakenLine):
                 changes.append(reply.take)
+            elif isinstance(reply, CancelLine):
+                changes.append(reply.change)
             reading = reading or isinstance(reply, Read)
             errors += 1
-            if errors == errors_max or kind is Hello:
+            if errors == errors_max or _ends_batch(reply, kind):
                 break
         return Admission(changes, replies, len(replies), submits)
 
     def _propose(self, submit: Submit | OddSubmit, now_ms: int) -> Propose | ErrorAnswer:
-        ref, app, profile = submit.ref, self.app, self.profile
+        ref, app = submit.ref, self.app
+        profile = None if app is None else self._intake.apps.get(app)
         if app is None or profile is None:
             fault = self._hello_required()
             return msgspec.structs.replace(fault, ref=ref) if is_ref(ref) else fault
@@ -177,13 +176,11 @@ class Conversation:
                 return self._ask(request)
             case Subscribe():
                 return self._subscribe(request)
-            case Status():
-                return Read(self.line, request) if self._is_admin() else self._not_allowed()
-            case Unserved(verb, control):
-                if control and not self._is_admin():
-                    return self._not_allowed()
-                return self._refuse("bad_request", f"{verb} is not served by this release of smppd")
-        raise AssertionError(f"a request nobody answers: {request!r}")
+            case Cancel():
+                return self._cancel(request)
+            case Quote() | OddQuote():
+                return self._quote(request, now_ms)
+        return self._control(request)
 
     def _take(self, request: Taken) -> ErrorAnswer | TakenLine:
         if self.app is None:
@@ -194,7 +191,7 @@ class Conversation:
         """Settle whom this connection speaks for; a refused hello leaves it speaking for nobody."""
         if self._greeted or self._started:
             return self._refuse("bad_request", "hello comes once, before any submit or subscribe")
-        self.app = self.profile = None
+        self.app = None
         own = self._rights.apps
         if hello.app is UNSET and len(own) > 1:
             return self._refuse("bad_request", f"hello needs 'app' here, one of {', '.join(own)}")
@@ -204,7 +201,7 @@ class Conversation:
         if app not in own:
             return self._refuse("not_allowed", f"app '{app}' is not for your uid or groups")
         self._greeted = True
-        self._speak_for(app)
+        self.app = app
         return WelcomeAnswer(
             app, self._intake.server, PROTOCOL_VERSION, LINE_BYTES_MAX, ANSWER_BYTES_MAX
         )
@@ -227,12 +224,54 @@ class Conversation:
         self._started = True
         return Read(self.line, subscribe)
 
-    def _speak_for(self, app: str) -> None:
-        self.app = app
-        self.profile = self._intake.apps[app]
+    def _cancel(self, cancel: Cancel) -> CancelLine | CancelledAnswer | ErrorAnswer:
+        app, message_id, ref, tag = self.app, cancel.id, cancel.ref, cancel.tag
+        if app is None:
+            return self._hello_required()
+        if [message_id, ref, tag].count(UNSET) != 2:
+            return self._refuse("bad_request", "cancel needs one of 'id', 'ref' and 'tag'")
+        if tag is not UNSET:
+            if len(tag) > TAG_CHARACTERS_MAX:  # no message has one, and no index takes it
+                return CancelledAnswer(0, 0, tag=tag)
+            return CancelLine(self.line, store.Cancel(app, tag=tag))
+        if message_id is not UNSET:
+            if not is_message_id(message_id):
+                return self._unknown_message("id")
+            return CancelLine(self.line, store.Cancel(app, message_id=message_id))
+        if not is_ref(ref):
+            return self._unknown_message("ref")
+        return CancelLine(self.line, store.Cancel(app, ref=ref))
+
+    def _quote(self, quote: Quote | OddQuote, now_ms: int) -> QuotedAnswer | ErrorAnswer:
+        profile = self.profile
+        if profile is None:
+            return self._hello_required()
+        if isinstance(quote, Quote):
+            return self._intake.quote(quote, profile, now_ms)
+        currency = self._intake.table.currency
+        return QuotedAnswer(currency, blocked_by=quote.code, reason=quote.reason)
+
+    def _control(self, request: Control) -> Read | ErrorAnswer:
+        if not self._is_admin():
+            return self._not_allowed()
+        if isinstance(request, Trace):
+            if (request.id is UNSET) == (request.ref is UNSET):
+                return self._refuse("bad_request", "trace needs either 'id' or 'ref'")
+            if request.ref is not UNSET and request.app is UNSET:
+                if self.app is None:
+                    reason = "trace by 'ref' needs 'app', as refs are the apps' own; or write 'id'"
+                    return self._refuse("bad_request", reason)
+                request = msgspec.structs.replace(request, app=self.app)
+        if isinstance(request, Explain) and request.app is UNSET and self.app is not None:
+            request = msgspec.structs.replace(request, app=self.app)
+        return Read(self.line, request)
 
     def _is_admin(self) -> bool:
-        return self._rights.operator or (self.profile is not None and self.profile.admin)
+        profile = self.profile
+        return self._rights.operator or (profile is not None and profile.admin)
+
+    def _unknown_message(self, name: str) -> ErrorAnswer:
+        return refuse_unknown(self.app, name, self.line)
 
     def _refuse(self, code: str, reason: str) -> ErrorAnswer:
         return ErrorAnswer(code, reason, self.line)
@@ -244,43 +283,17 @@ class Conversation:
         return self._refuse("not_allowed", reason)
 
     def _hello_required(self) -> ErrorAnswer:
+        if self.app is not None:
+            reason = f"app '{self.app}' is no longer in smppd.toml; connect anew"
+            return self._refuse("hello_required", reason)
         own = ", ".join(self._rights.apps)
         return self._refuse("hello_required", f"say hello first, with 'app' one of {own}")
 
 
-def conclude(replies: list[Reply], results: list[Result]) -> list[Answer | Read]:
-    """The answers that ``results`` of a commit bring, in line order; reads are left to be read.
-
-    ``results`` has one element per change of the same ``Admission``, in order.
-    """
-    answers: list[Answer | Read] = []
-    outcomes = iter(results)
-    for reply in replies:
-        if isinstance(reply, Propose):
-            answers.append(_answer_submit(reply.ref, next(outcomes)))
-        elif not isinstance(reply, TakenLine):
-            answers.append(reply)
-        elif (fault := _find_take_fault(reply, next(outcomes))) is not None:
-            answers.append(fault)
-    return answers
-
-
-def _find_take_fault(reply: TakenLine, result: Result) -> ErrorAnswer | None:
-    assert isinstance(result, TakenResult), f"a Take does not answer {result!r}"
-    if result.ok:
-        return None
-    reason = f"'seq' {reply.take.seq} is above the latest event, {result.latest}"
-    return ErrorAnswer("bad_request", reason, reply.line)
-
-
-def _answer_submit(ref: str, result: Result) -> AcceptedAnswer | RejectedAnswer:
-    if type(result) is Accepted:
-        return AcceptedAnswer(ref, result.id, result.segments, result.encoding, result.duplicate)
-    if type(result) is Rejection:
-        return RejectedAnswer(ref, result.code, result.reason, None, result.retry_after)
-    assert type(result) is RefConflict, f"a Propose does not answer {result!r}"
-    reason = "this ref is bound to a message with other content; use another ref"
-    return RejectedAnswer(ref, "ref_conflict", reason, result.id)
+def _ends_batch(reply: Reply, kind: type[Request]) -> bool:
+    if isinstance(reply, CancelLine):
+        return reply.change.tag is not None
+    return kind is Hello or (isinstance(reply, Read) and isinstance(reply.request, WAITING))
 
 
 def _answer_ping(ping: Ping) -> PongAnswer:

@@ -1,62 +1,120 @@
-"""The submit object, field by field: what a wrong one is told, and what makes two the same.
+"""The submit object, field by field: what each must be, and what makes two submits the same.
 
 It knows the contract's field table and nothing of apps, numbers or routes: what is wrong here is
 wrong for everybody. Two readings of one submit meet in this file, the fast one (a typed
 ``Submit``) and the slow one (a dict, when the typed decoder refused the line); their digests are
 equal for equal objects, which is what makes a resubmission a duplicate and not a conflict.
+
+A type here is a field's whole rule where one field alone can be wrong; its ``description`` says
+in words what to write. What only two fields together can get wrong is for ``extras``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from difflib import get_close_matches
 from hashlib import blake2b
-from typing import Final, Literal, TypeGuard
+from typing import Annotated, Final, Literal, TypeGuard
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+from smppd.api.faults import JsonObject, JsonValue, Rule, find_fault, rules_of
 
 REF_CHARACTERS_MAX: Final = 64
 TAG_CHARACTERS_MAX: Final = 64
 META_BYTES_MAX: Final = 1024
 """Of the object as sent, spacing included: the bytes an app can count itself."""
+VALID_FOR_MAX: Final = 63 * 7 * 86_400
+"""Seconds: 63 weeks, the longest validity there is (3GPP TS 23.040 s9.2.3.12.1)."""
+CARRIERS_MAX: Final = 16
+"""Carriers one submit may name: more is a routing table, and belongs in one."""
+TLVS_MAX: Final = 32
+"""Optional parameters of one submit; with their 1,024 octets a PDU stays far below its bound."""
 DIGEST_BYTES: Final = 16
 """128 bits: two contents of one ref never meet by chance."""
 
-CLASSES: Final = ("otp", "transactional", "promotional")
-ENCODINGS: Final = ("auto", "gsm7", "ucs2")
+Class = Literal["otp", "transactional", "promotional"]
+WantedEncoding = Literal["auto", "gsm7", "ucs2", "latin1"]
+Time = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=2**53,
+        description="a time in milliseconds since the Unix epoch, like 1795292101000",
+    ),
+]
+"""Every JSON reader keeps integers whole up to 2**53."""
+Base64 = Annotated[str, Meta(description='a string of base64, like "aGVsbG8="')]
+DataCoding = Annotated[int, Meta(ge=0, le=255, description="a whole number from 0 to 255, like 4")]
+ValidFor = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=VALID_FOR_MAX,
+        description=f"a whole number of seconds from 1 to {VALID_FOR_MAX} (63 weeks), like 300",
+    ),
+]
+CarrierName = Annotated[
+    str, Meta(min_length=1, description='a carrier\'s name, like "alpha", or a list of 1 to 16')
+]
+CarrierNames = Annotated[list[str], Meta(min_length=1, max_length=CARRIERS_MAX)]
+MaxCost = Annotated[
+    str,
+    Meta(
+        # Python's $ also stands before a last newline.
+        pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$(?!\n)",
+        description='a decimal string with at most 6 decimals, like "0.25"',
+    ),
+]
+Tlvs = Annotated[
+    dict[str, str],
+    Meta(
+        max_length=TLVS_MAX,
+        description=f'an object of at most {TLVS_MAX} tags and hex values, like {{"0x1400": "0a"}}',
+    ),
+]
 
-JsonValue = (
-    str | int | float | bool | Raw | list["JsonValue"] | dict[str, "JsonValue"] | None
-)  # a number with a fraction or an exponent is kept as spelled: Raw
-JsonObject = dict[str, JsonValue]
 
-
-class Submit(
+class Content(
     msgspec.Struct,
     tag_field="type",
-    tag="submit",
     forbid_unknown_fields=True,
     kw_only=True,
     frozen=True,
     gc=False,
 ):
-    """A submit as this release serves it; a field left out is UNSET, never its default.
+    """The fields of a submit; one left out is UNSET, never its default.
 
-    The fields stand in the order of their names, so that encoding one *is* its canonical form.
+    They stand in the order of their names, so that encoding a submit *is* its canonical form.
     """
 
-    message_class: Literal["otp", "transactional", "promotional"] | UnsetType = msgspec.field(
-        name="class", default=UNSET
-    )
-    encoding: Literal["auto", "gsm7", "ucs2"] | UnsetType = UNSET
+    carrier: CarrierName | CarrierNames | UnsetType = UNSET
+    message_class: Class | UnsetType = msgspec.field(name="class", default=UNSET)
+    data: Base64 | UnsetType = UNSET
+    data_coding: DataCoding | UnsetType = UNSET
+    encoding: WantedEncoding | UnsetType = UNSET
+    flash: bool | UnsetType = UNSET
     sender: str | UnsetType = msgspec.field(name="from", default=UNSET)
+    max_cost: MaxCost | UnsetType = UNSET
     meta: Raw | UnsetType = UNSET
     receipt: bool | UnsetType = UNSET
-    ref: str
+    ref: str | UnsetType = UNSET
+    send_at: Time | UnsetType = UNSET
     tag: str | UnsetType = UNSET
     text: str | UnsetType = UNSET
+    tlv: Tlvs | UnsetType = UNSET
     to: str | UnsetType = UNSET
+    udh: Base64 | UnsetType = UNSET
+    valid_for: ValidFor | UnsetType = UNSET
+
+
+class Submit(Content, tag="submit", kw_only=True, frozen=True):
+    """An app's wish to have a message sent, under its own name for it."""
+
+    ref: str
+
+
+class Quote(Content, tag="quote", kw_only=True, frozen=True):
+    """The same, only asked: what it would take. ``ref`` may be left out and means nothing."""
 
 
 class OddSubmit(msgspec.Struct, frozen=True, gc=False):
@@ -71,34 +129,14 @@ class OddSubmit(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
-# The contract's table, in its order: what each field must be.
-SUBMIT_FIELDS: Final[Mapping[str, str]] = {
-    "ref": "a string",
-    "to": "a string",
-    "from": "a string",
-    "text": "a string",
-    "data": "base64",
-    "udh": "base64",
-    "data_coding": "an integer",
-    "class": "one of " + ", ".join(CLASSES),
-    "encoding": "one of " + ", ".join(ENCODINGS),
-    "tag": "a string",
-    "meta": "an object",
-    "send_at": "a time",
-    "valid_for": "seconds",
-    "carrier": "a string or a list",
-    "max_cost": "a decimal string",
-    "receipt": "true or false",
-    "flash": "true or false",
-    "tlv": "an object",
-}
-UNSERVED_FIELDS: Final = frozenset(
-    ("data", "udh", "data_coding", "send_at", "valid_for", "carrier", "max_cost", "flash", "tlv")
-)
-CHOICES: Final[Mapping[str, tuple[str, ...]]] = {"class": CLASSES, "encoding": ENCODINGS}
-TYPES: Final[Mapping[str, type]] = {"meta": dict, "receipt": bool}
-"""What is not listed here is a string."""
+class OddQuote(msgspec.Struct, frozen=True, gc=False):
+    """A quote of what could not be accepted."""
 
+    code: str
+    reason: str
+
+
+_RULES: Final = rules_of(Submit) | {"meta": Rule(dict, "an object", required=False)}
 _TYPE_HEAD: Final = b'{"type":"submit",'
 _encode_struct = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
@@ -128,6 +166,8 @@ def digest_submit(submit: Submit) -> bytes:
     """
     if submit.meta is not UNSET:
         submit = msgspec.structs.replace(submit, meta=_canonicalise(submit.meta))
+    if submit.tlv is not UNSET:
+        submit = msgspec.structs.replace(submit, tlv=dict(sorted(submit.tlv.items())))
     return blake2b(_encode_struct(submit), digest_size=DIGEST_BYTES).digest()
 
 
@@ -151,18 +191,25 @@ def digest_object(fields: JsonObject) -> bytes | None:
 def read_odd_submit(ref: str, fields: JsonObject, line: bytes) -> OddSubmit:
     """The refusal of a submit that the typed decoder would not read; ``line`` is as sent."""
     digest = digest_object(fields)
-    for name, value in fields.items():
-        if name != "type" and (reason := _find_field_fault(name, value)) is not None:
-            break
-    else:
-        if digest is not None:
-            reason = "a field stands twice in this line, or is nested too deep"
-        elif _has_surrogate(fields.get("text")):
-            reason = "'text' holds half of a \\u surrogate pair, which is no character"
-            return OddSubmit(ref, _digest_line(line), "not_encodable", reason)
-        else:
-            reason = "half of a \\u surrogate pair, which is no character"
-    return OddSubmit(ref, digest or _digest_line(line), "bad_field", reason)
+    code, reason = _find_oddity(fields, is_encodable=digest is not None)
+    return OddSubmit(ref, digest or _digest_line(line), code, reason)
+
+
+def read_odd_quote(fields: JsonObject) -> OddQuote:
+    """The same for a quote."""
+    return OddQuote(*_find_oddity(fields, is_encodable=digest_object(fields) is not None))
+
+
+def _find_oddity(fields: JsonObject, *, is_encodable: bool) -> tuple[str, str]:
+    """The code and the reason of the first field that is wrong."""
+    fault = find_fault(fields, _RULES)
+    if fault is not None:
+        return "bad_field", fault
+    if is_encodable:
+        return "bad_field", "a field stands twice in this line, or is nested too deep"
+    if _has_surrogate(fields.get("text")):
+        return "not_encodable", "'text' holds half of a \\u surrogate pair, which is no character"
+    return "bad_field", "half of a \\u surrogate pair, which is no character"
 
 
 def _digest_line(line: bytes) -> bytes:
@@ -172,20 +219,3 @@ def _digest_line(line: bytes) -> bytes:
 
 def _has_surrogate(value: JsonValue) -> bool:
     return isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def _find_field_fault(name: str, value: JsonValue) -> str | None:
-    if name not in SUBMIT_FIELDS:
-        served = [field for field in SUBMIT_FIELDS if field not in UNSERVED_FIELDS]
-        near = get_close_matches(name[:REF_CHARACTERS_MAX], served, n=1)
-        advice = f"did you mean '{near[0]}'?" if near else "leave it out"
-        return f"unknown field {name[:REF_CHARACTERS_MAX]!r}; {advice}"
-    if name in UNSERVED_FIELDS:
-        return f"'{name}' is not served by this release of smppd; leave it out"
-    if name == "encoding" and value == "latin1":
-        return "'encoding' latin1 is not served by this release of smppd; use auto"
-    if not isinstance(value, TYPES.get(name, str)) or (
-        name in CHOICES and value not in CHOICES[name]
-    ):
-        return f"'{name}' must be {SUBMIT_FIELDS[name]}"
-    return None

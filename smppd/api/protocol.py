@@ -15,12 +15,16 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated, Final
+from difflib import get_close_matches
+from typing import Final, get_args
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw
 
-from smppd.api.fields import JsonObject, JsonValue, OddSubmit, Submit, is_ref, read_odd_submit
+from smppd.api.answers import Answer, ErrorAnswer
+from smppd.api.faults import JsonObject, JsonValue, Rule, find_fault, rules_of
+from smppd.api.fields import is_ref, read_odd_quote, read_odd_submit
+from smppd.api.requests import BadLine, Request, Served
 
 PROTOCOL_VERSION: Final = 1
 LINE_BYTES_MAX: Final = 65_536
@@ -35,147 +39,13 @@ and half a thousand would be too near the interpreter's recursion limit."""
 INTEGER_DIGITS_MAX: Final = 4300
 """CPython reads no longer integer; one is kept as spelled."""
 
-Seq = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+REQUEST_RULES: Final[dict[str, dict[str, Rule]]] = {
+    str(request.__struct_config__.tag): rules_of(request) for request in get_args(Served)
+}
+"""Every request there is, and the rules of its fields."""
 
-
-class _Request(msgspec.Struct, tag_field="type", forbid_unknown_fields=True, frozen=True, gc=False):
-    """What all request structs have in common."""
-
-
-class Hello(_Request, frozen=True, tag="hello"):
-    """The peer names the app it speaks for."""
-
-    app: str | UnsetType = UNSET
-
-
-class Subscribe(_Request, frozen=True, tag="subscribe"):
-    """The app wants its events: those above ``after`` (or the last taken), of these ``kinds``."""
-
-    after: Seq | UnsetType = UNSET
-    kinds: list[str] | UnsetType = UNSET
-
-
-class Taken(_Request, frozen=True, tag="taken"):
-    """The app has every event up to ``seq``."""
-
-    seq: Seq
-
-
-class Query(_Request, frozen=True, tag="query"):
-    """The app asks for the life of one message, by ``id`` or by ``ref``."""
-
-    id: str | UnsetType = UNSET
-    ref: str | UnsetType = UNSET
-
-
-class Ping(_Request, frozen=True, tag="ping"):
-    """``token`` is any JSON value and comes back as it was."""
-
-    token: Raw | UnsetType = UNSET
-
-
-class Status(_Request, frozen=True, tag="status"):
-    """The control verb that asks how the daemon is."""
-
-
-class Unserved(msgspec.Struct, frozen=True, gc=False):
-    """A request of the contract that this release does not serve; ``control``: for admins."""
-
-    verb: str
-    control: bool
-
-
-class BadLine(msgspec.Struct, frozen=True, gc=False):
-    """A line that is no request, to be answered ``error`` with this code and reason."""
-
-    code: str
-    reason: str
-
-
-Request = (
-    Submit | OddSubmit | Hello | Subscribe | Taken | Query | Ping | Status | Unserved | BadLine
-)
-
-
-class _Answer(msgspec.Struct, tag_field="type", omit_defaults=True, frozen=True, gc=False):
-    """What all answer structs have in common."""
-
-
-class WelcomeAnswer(_Answer, frozen=True, tag="welcome"):
-    """To ``hello``: who the peer is here, and what to expect of us."""
-
-    app: str
-    server: str
-    version: int
-    line_bytes_max: int
-    answer_bytes_max: int
-
-
-class AcceptedAnswer(_Answer, frozen=True, tag="accepted"):
-    """To ``submit``: the message is on disk."""
-
-    ref: str
-    id: str
-    segments: int
-    encoding: str
-    duplicate: bool = False
-
-
-class RejectedAnswer(_Answer, frozen=True, tag="rejected"):
-    """To ``submit``: nothing was accepted. ``id``: the first one's at ``ref_conflict``."""
-
-    ref: str
-    code: str
-    reason: str
-    id: str | None = None
-    retry_after: int | None = None
-
-
-class SubscribedAnswer(_Answer, frozen=True, tag="subscribed"):
-    """To ``subscribe``. With nothing kept, ``oldest`` is ``latest`` + 1: the next event to be."""
-
-    after: int
-    oldest: int
-    latest: int
-    gap: bool
-
-
-class PongAnswer(_Answer, frozen=True, tag="pong"):
-    """To ``ping``."""
-
-    token: Raw | UnsetType = UNSET
-
-
-class ErrorAnswer(_Answer, frozen=True, tag="error"):
-    """To a wrong line, number ``line`` of this connection; without one it is about the peer."""
-
-    code: str
-    reason: str
-    line: int | UnsetType = UNSET
-    ref: str | UnsetType = UNSET
-
-
-Answer = (
-    WelcomeAnswer
-    | AcceptedAnswer
-    | RejectedAnswer
-    | SubscribedAnswer
-    | PongAnswer
-    | ErrorAnswer
-    | Raw  # one object already encoded: a message, or the daemon's status
-)
-
-REQUEST_TYPES: Final = frozenset(
-    ("hello", "submit", "query", "subscribe", "taken", "ping", "status")
-)
-UNSERVED_REQUESTS: Final = frozenset(("cancel", "quote"))
-UNSERVED_CONTROLS: Final = frozenset(
-    ("carriers", "explain", "trace", "reload", "pause", "resume", "drain")
-)
-
-_decode = msgspec.json.Decoder(Submit | Hello | Subscribe | Taken | Query | Ping | Status).decode
+_decode = msgspec.json.Decoder(Served).decode
 _encode_lines = msgspec.json.Encoder().encode_lines
-_encode = msgspec.json.Encoder().encode
 
 _TOO_LONG: Final = BadLine(
     "line_too_long", f"a request line has at most {LINE_BYTES_MAX} bytes with its newline"
@@ -256,13 +126,6 @@ class AppProtocol:
         return _encode_lines(answers)
 
 
-def wrap_answer(name: str, content: msgspec.Struct) -> Raw:
-    """``content`` as an answer of ``type`` ``name``, for shapes that other rooms own."""
-    body = _encode(content)
-    head = b'{"type":"' + name.encode() + b'"'
-    return Raw(head + b"}" if body == b"{}" else head + b"," + body[1:])
-
-
 def read_odd_line(line: bytes, fault: str) -> Request:
     """The second, slow reading of a line the typed decoder refused for ``fault``."""
     try:
@@ -287,11 +150,13 @@ def _read_odd_object(fields: JsonObject, line: bytes, fault: str) -> Request:
         return BadLine("bad_request", REF_REASON)
     if not isinstance(verb, str) or not verb.isprintable():
         return BadLine("bad_request", "a request has a string 'type'")
-    if verb in UNSERVED_REQUESTS or verb in UNSERVED_CONTROLS:
-        return Unserved(verb, verb in UNSERVED_CONTROLS)
-    if verb in REQUEST_TYPES:
-        return BadLine("bad_request", f"{verb}: {fault}")
-    return BadLine("bad_request", f"there is no request '{verb[:64]}'")
+    if verb == "quote":
+        return read_odd_quote(fields)
+    if verb not in REQUEST_RULES:
+        near = get_close_matches(verb[:64], REQUEST_RULES, n=1)
+        advice = f"; did you mean '{near[0]}'?" if near else ""
+        return BadLine("bad_request", f"there is no request '{verb[:64]}'{advice}")
+    return BadLine("bad_request", f"{verb}: {find_fault(fields, REQUEST_RULES[verb]) or fault}")
 
 
 REF_REASON: Final = "a submit has a 'ref': a string of 1-64 printable characters"

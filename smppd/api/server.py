@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 import trio
 
+from smppd.api.answers import ErrorAnswer
 from smppd.api.connection import (
     LINGER_SECONDS_MAX,
     RECEIVE_BYTES_MAX,
@@ -27,10 +28,11 @@ from smppd.api.connection import (
     MessageSource,
     Services,
 )
+from smppd.api.controls import Controls
 from smppd.api.intake import Intake
 from smppd.api.outbox import Outbox
 from smppd.api.peers import PeerTable, read_credentials
-from smppd.api.protocol import AppProtocol, ErrorAnswer
+from smppd.api.protocol import AppProtocol
 
 CONNECTIONS_MAX: Final = 1000
 """Connections of apps at once, just below the usual limit of 1,024 descriptors."""
@@ -63,8 +65,8 @@ def read_wall_clock() -> int:
 class Server:
     """Serves apps on the listeners it is given.
 
-    ``status`` makes the answer to the control verb of that name; ``read_clock`` gives the wall
-    time in milliseconds.
+    ``controls`` serves the control verbs; ``read_clock`` gives the wall time in milliseconds.
+    ``peers`` may be exchanged at reload, for those who connect from then on.
     """
 
     def __init__(
@@ -75,12 +77,12 @@ class Server:
         store: MessageSource,
         committer: Committer,
         outbox: Outbox,
-        status: Callable[[], msgspec.Struct],
+        controls: Controls,
         read_clock: Callable[[], int] = read_wall_clock,
         connections_max: int = CONNECTIONS_MAX,
     ) -> None:
-        self._services = Services(intake, store, committer, outbox, status, read_clock)
-        self._peers = peers
+        self._services = Services(intake, store, committer, outbox, controls, read_clock)
+        self.peers = peers
         self._connections_max = connections_max
         self._connections = 0
         self._refused = 0
@@ -105,7 +107,7 @@ class Server:
 
     async def _serve_peer(self, stream: trio.SocketStream) -> None:
         async with stream:
-            rights = self._peers.rights_of(read_credentials(stream.socket))
+            rights = self.peers.rights_of(read_credentials(stream.socket))
             if rights is None:
                 reason = "neither your uid nor your groups are an app's in smppd.toml"
                 await self._turn_away(stream, ErrorAnswer("not_allowed", reason))

@@ -8,28 +8,48 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import msgspec
 import trio
 
+from smppd.api.controls import ControlFault
 from smppd.api.intake import Intake
 from smppd.api.outbox import Outbox
 from smppd.api.peers import PeerTable, find_apps
+from smppd.api.requests import Doubtful, Explain, Find, Trace
 from smppd.api.server import Server, listening
+from smppd.api.views import (
+    CarriersView,
+    DoubtfulView,
+    ExplainedView,
+    FoundView,
+    ModeView,
+    ReloadedView,
+    ResolvedView,
+    RoutesView,
+    StatusView,
+    TraceView,
+)
 from smppd.config import AppConfig
 from smppd.config.model import DEFAULT_CLASSES
 from smppd.routing.msisdn import NumberPlan
 from smppd.routing.table import Route, RoutingTable
+from smppd.smpp.throughput import Throughput
 from smppd.store.changes import Change, InboundArrived
 from smppd.store.ledger import LedgerRules
+from smppd.store.records import CarrierProfile
 from smppd.store.store import Store
+from smppd.text.segment import PLAIN_FORM
 from smppd.traffic.commit import Committer
 from smppd.traffic.dispatch import Dispatch
+from smppd.traffic.roster import CarrierState
 
 WALL_MS = 1_795_292_101_002
 CURRENCY = "USD"
 KNOWN_ROUTE = Route("86", "alpha", "0.0210")
 LOST_ROUTE = Route("852", "gone", "0.0300")
 """Intake knows it, dispatch does not: its messages fail in the commit that accepts them."""
+
+DISK_RESERVE = 1024
+"""Octets; nobody looks at the disk here, a test says what is free."""
 
 Line = dict[str, object]
 
@@ -42,6 +62,7 @@ def make_intake(apps: Mapping[str, AppConfig] | None = None) -> Intake:
         DEFAULT_CLASSES,
         RoutingTable([KNOWN_ROUTE, LOST_ROUTE], CURRENCY),
         NumberPlan(),
+        forms={"alpha": PLAIN_FORM, "gone": PLAIN_FORM},
     )
 
 
@@ -50,8 +71,85 @@ def make_inbound(text: str = "hello") -> InboundArrived:
     return InboundArrived("alpha", "8613800138000", "12345", text, text.encode(), 0, 0, WALL_MS)
 
 
-class _Status(msgspec.Struct):
-    version: str
+class HouseControls:
+    """The control verbs of a daemon with the carrier ``alpha`` and none else.
+
+    What it is asked to do is done after a moment, as a commit would be; ``asked`` has it all.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self.asked: list[object] = []
+        self.mode = "running"
+        self.go_on = trio.Event()
+        """Reload waits for it: a reading of the configuration that takes its time."""
+
+    def status(self) -> StatusView:
+        return StatusView(
+            version="test",
+            pid=1,
+            started_at=WALL_MS,
+            configured_at=WALL_MS,
+            now=WALL_MS,
+            draining=self._house.intake.draining,
+            connections=0,
+            subscriptions=self._house.outbox.subscriptions,
+            store=self._house.store.statistics(),
+            commits=self._house.committer.statistics(),
+            log_dropped=0,
+            carriers=[],
+            warnings=[],
+        )
+
+    def carriers(self) -> CarriersView:
+        return CarriersView([])
+
+    def routes(self) -> RoutesView:
+        return RoutesView(CURRENCY, False, [], [])
+
+    def explain(self, asked: Explain) -> ExplainedView | ControlFault:
+        self.asked.append(asked)
+        return ControlFault("bad_request", "explain: 'to' is no number; write it as +CC…")
+
+    def trace(self, asked: Trace) -> TraceView | ControlFault:
+        self.asked.append(asked)
+        return ControlFault("unknown_message", "no message has this name")
+
+    def doubtful(self, asked: Doubtful) -> DoubtfulView | ControlFault:
+        self.asked.append(asked)
+        return DoubtfulView([], False)
+
+    async def find(self, asked: Find) -> FoundView | ControlFault:
+        self.asked.append(asked)
+        await trio.lowlevel.checkpoint()
+        return FoundView([], False, 0)
+
+    async def reload(self) -> ReloadedView | ControlFault:
+        await self.go_on.wait()
+        return ReloadedView(True, [], [], [])
+
+    async def pause(self, carrier: str) -> ModeView | ControlFault:
+        return await self._set_mode(carrier, "paused")
+
+    async def resume(self, carrier: str) -> ModeView | ControlFault:
+        return await self._set_mode(carrier, "running")
+
+    async def drain(self, carrier: str | None) -> ModeView | ControlFault:
+        if carrier is None:
+            self._house.intake.draining = True
+            return ModeView(None, "drained", "running")
+        return await self._set_mode(carrier, "drained")
+
+    async def resolve(self, message_id: str, action: str) -> ResolvedView | ControlFault:
+        await self._house.commit()
+        return ControlFault("bad_request", f"{message_id} is in no doubt, {action} nothing")
+
+    async def _set_mode(self, carrier: str, mode: str) -> ModeView | ControlFault:
+        if carrier != "alpha":
+            return ControlFault("bad_request", f"there is no carrier '{carrier}'; there is alpha")
+        await self._house.commit()
+        was, self.mode = self.mode, mode
+        return ModeView(carrier, mode, was)
 
 
 class House:
@@ -62,10 +160,12 @@ class House:
         self.store = store
         self.outbox = Outbox()
         table = RoutingTable([KNOWN_ROUTE], CURRENCY)
-        dispatch = Dispatch(table, {}, trio.current_time)
-        self.committer = Committer(store, dispatch, self.outbox, read_wall)
+        self.alpha = CarrierState("alpha", binds=1, window=10, throughput=Throughput())
+        self.dispatch = Dispatch(table, {"alpha": self.alpha}, trio.current_time)
+        self.committer = Committer(store, self.dispatch, self.outbox, read_wall)
         self.intake = make_intake(apps)
         self.daemon_uid = os.getuid()
+        self.controls = HouseControls(self)
         self.server = self.make_server()
 
     def make_server(self, **options: int) -> Server:
@@ -76,10 +176,15 @@ class House:
             store=self.store,
             committer=self.committer,
             outbox=self.outbox,
-            status=lambda: _Status("test"),
+            controls=self.controls,
             read_clock=read_wall,
             **options,
         )
+
+    async def bind(self) -> None:
+        """The carrier comes up, and is granted what waits."""
+        self.dispatch.bind_up(self.alpha.slots[0], lambda: None)
+        await self.commit()
 
     async def commit(self, *changes: Change) -> None:
         """Lets something happen."""
@@ -142,7 +247,8 @@ async def open_rooms(
     store = Store(
         directory / "state",
         LedgerRules(
-            carriers={},
+            carriers={"alpha": CarrierProfile()},
+            reserve=DISK_RESERVE,
             currency=CURRENCY,
             eventless_apps=frozenset(name for name, app in served.items() if not app.events),
             inbound_apps=tuple(name for name, app in served.items() if app.inbound),

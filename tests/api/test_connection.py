@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,31 @@ import trio
 import trio.testing
 
 from smppd.api.connection import CLOSE_SECONDS_MAX, OUTPUT_BYTES_MAX
+from smppd.api.peers import PeerTable
+from smppd.api.requests import Doubtful, Explain, Find, Trace
 from smppd.config import AppConfig
-from tests.api.house import Client, House, Line, connect, make_inbound, open_house, submit
+from smppd.smpp.receipt import Receipt
+from smppd.store.changes import CANCEL_MAX, Answered, ReceiptArrived, Verdict
+from tests.api.house import (
+    DISK_RESERVE,
+    WALL_MS,
+    Client,
+    House,
+    Line,
+    connect,
+    make_inbound,
+    open_house,
+    submit,
+)
+
+
+class PeerTableOfNobody(PeerTable):
+    """Nobody is root or the daemon's uid: every peer is only an app's user."""
+
+    def __init__(self, apps: Mapping[str, AppConfig]) -> None:
+        super().__init__(apps, daemon_uid=-1)
+        self._operators = frozenset()
+
 
 PING: Line = {"type": "ping"}
 LOST = "+85251234567"
@@ -51,6 +76,8 @@ async def test_answers_come_in_line_order_whatever_the_lines_are(tmp_path: Path)
             submit("b", to="1"),
             {"type": "status"},
             {"type": "ping", "token": [1, None]},
+            {"type": "quote", "to": "+8613800138000", "from": "ACME", "text": "hi"},
+            {"type": "cancel", "ref": "a"},
             {"type": "pause"},
         )
     assert types_of(answers) == [
@@ -61,11 +88,13 @@ async def test_answers_come_in_line_order_whatever_the_lines_are(tmp_path: Path)
         "rejected",
         "status",
         "pong",
+        "quoted",
+        "cancelled",
         "error",
     ]
-    assert (answers[2]["line"], answers[7]["line"]) == (3, 9)
+    assert (answers[2]["line"], answers[9]["line"]) == (3, 11)
     assert answers[3]["id"] == answers[1]["id"]
-    assert answers[5] == {"type": "status", "version": "test"}
+    assert answers[5]["version"] == "test"
     assert answers[6]["token"] == [1, None]
 
 
@@ -95,8 +124,8 @@ async def test_ref_is_looked_up_before_anything_else_is_judged(tmp_path: Path) -
         assert await client.ask(submit("a")) == first | {"duplicate": True}
         assert (await client.ask(submit("b")))["code"] == "draining"
         assert (await client.ask(submit("a", to="1")))["code"] == "ref_conflict"
-        assert (await client.ask(submit("a", valid_for=60)))["code"] == "ref_conflict"
-        assert (await client.ask(submit("b", valid_for=60)))["code"] == "bad_field"
+        assert (await client.ask(submit("a", valid_for=0)))["code"] == "ref_conflict"
+        assert (await client.ask(submit("b", valid_for=0)))["code"] == "bad_field"
 
 
 async def test_rejected_ref_is_not_bound(tmp_path: Path) -> None:
@@ -119,6 +148,225 @@ async def test_query_by_an_id_that_is_none_is_unknown_message(tmp_path: Path) ->
             answer = await client.ask({"type": "query", "id": name})
             assert answer["code"] == "unknown_message"
         assert (await client.ask({"type": "query", "ref": "x" * 5000}))["type"] == "error"
+
+
+# -- what few submits ask for ---------------------------------------------------------------------
+
+
+async def test_everything_a_submit_may_say_is_kept(tmp_path: Path) -> None:
+    later = WALL_MS + 3_600_000
+    async with open_house(tmp_path) as house, connect(house) as client:
+        rich = {"send_at": later, "valid_for": 60, "carrier": ["alpha"], "max_cost": "0.25"}
+        extra = {"flash": True, "tlv": {"0x1400": "0a"}, "encoding": "ucs2"}
+        accepted = await client.ask(submit("a", **rich, **extra))
+        assert (accepted["segments"], accepted["encoding"]) == (1, "ucs2")
+        again = b'{"type":"submit","tlv":{"0x1400":"0a"},"flash":true,"encoding":"ucs2",'
+        again += b'"max_cost":"0.25","carrier":["alpha"],"valid_for":60,"send_at":%d,' % later
+        again += b'"to":"+8613800138000","from":"ACME","text":"hi","ref":"a"}'
+        assert await client.ask(again) == accepted | {"duplicate": True}
+        seen = await client.ask({"type": "query", "ref": "a"})
+        assert (seen["send_at"], seen["expires_at"]) == (later, later + 60_000)
+        assert (seen["carriers"], seen["max_cost"], seen["flash"]) == (["alpha"], "0.25", True)
+
+
+async def test_data_is_a_message_without_text(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house, connect(house) as client:
+        binary: Line = {"type": "submit", "ref": "a", "to": "+8613800138000", "from": "ACME"}
+        accepted = await client.ask(binary | {"data": "AAEC", "udh": "AgBA", "data_coding": 245})
+        assert (accepted["segments"], accepted["encoding"]) == (1, "binary")
+        seen = await client.ask({"type": "query", "ref": "a"})
+        assert (seen["text"], seen["data"], seen["data_coding"]) == ("", "AAEC", 245)
+
+
+async def test_full_disk_is_told_with_when_to_come_back(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house, connect(house) as client:
+        first = await client.ask(submit("a"))
+        house.store.set_free(DISK_RESERVE - 1)
+        full = await client.ask(submit("b"))
+        assert (full["code"], full["retry_after"]) == ("storage_full", 60)
+        assert await client.ask(submit("a")) == first | {"duplicate": True}
+
+
+# -- cancel ---------------------------------------------------------------------------------------
+
+
+async def test_cancel_takes_back_what_was_not_given_to_a_carrier(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house, connect(house) as client:
+        await client.ask({"type": "subscribe"})
+        accepted = await client.ask(submit("a"))
+        by_id: Line = {"type": "cancel", "id": accepted["id"]}
+        done: Line = {"type": "cancelled", "id": accepted["id"], "count": 1, "too_late": 0}
+        await client.send(by_id)
+        lines = sorted(await client.receive_many(2), key=lambda line: str(line["type"]))
+        assert lines[0] == done
+        assert (lines[1]["event"], lines[1]["ref"]) == ("cancelled", "a")
+        assert await client.ask(by_id) == done | {"count": 0}
+        assert (await client.ask({"type": "query", "ref": "a"}))["state"] == "cancelled"
+        assert (await client.ask(submit("a")))["duplicate"] is True
+
+
+async def test_cancel_counts_what_is_with_a_carrier_as_too_late_and_final_ones_not_at_all(
+    tmp_path: Path,
+) -> None:
+    by_ref: Line = {"type": "cancel", "ref": "a"}
+    async with open_house(tmp_path) as house, connect(house) as client:
+        accepted = await client.ask(submit("a"))
+        await house.bind()
+        late: Line = {"type": "cancelled", "ref": "a", "count": 0, "too_late": 1}
+        assert await client.ask(by_ref) == late
+        tag = bytes.fromhex(str(accepted["id"])) + b"\0\0"
+        await house.commit(Answered("alpha", 0, tag, Verdict.TAKEN, 0, "4711", WALL_MS))
+        assert await client.ask(by_ref) == late
+        receipt = Receipt(id="4711", stat="DELIVRD", err="000", state=2)
+        arrived = ReceiptArrived("alpha", receipt, "8613800138000", "ACME", None, WALL_MS)
+        await house.commit(arrived)
+        assert (await client.ask({"type": "query", "ref": "a"}))["state"] == "delivered"
+        assert await client.ask(by_ref) == late | {"too_late": 0}
+
+
+async def test_cancel_of_what_is_not_there_is_unknown_message_but_a_tag_is_none(
+    tmp_path: Path,
+) -> None:
+    apps = {"shop": AppConfig(), "bank": AppConfig()}
+    async with open_house(tmp_path, apps) as house, connect(house) as shop, connect(house) as bank:
+        await shop.ask({"type": "hello", "app": "shop"})
+        await bank.ask({"type": "hello", "app": "bank"})
+        accepted = await shop.ask(submit("a", tag="spring"))
+        for name, value in (("id", accepted["id"]), ("ref", "a"), ("id", "0" * 16), ("ref", "b")):
+            answer = await bank.ask({"type": "cancel", name: value})
+            assert answer["code"] == "unknown_message"
+        none: Line = {"type": "cancelled", "tag": "spring", "count": 0, "too_late": 0}
+        assert await bank.ask({"type": "cancel", "tag": "spring"}) == none
+        assert (await shop.ask({"type": "query", "ref": "a"}))["state"] == "queued"
+
+
+async def test_cancel_of_a_tag_goes_on_until_all_of_it_is_done(tmp_path: Path) -> None:
+    count = 2 * CANCEL_MAX + 10
+    async with open_house(tmp_path) as house, connect(house) as client:
+        await client.send(
+            *(submit(str(number), tag="spring") for number in range(count)),
+            submit("other", tag="autumn"),
+            {"type": "cancel", "tag": "spring"},
+            submit("after", tag="spring"),
+            PING,
+        )
+        lines = await client.receive_many(count + 4)
+        assert types_of(lines[count:]) == ["accepted", "cancelled", "accepted", "pong"]
+        assert (lines[count + 1]["count"], lines[count + 1]["too_late"]) == (count, 0)
+        for ref in ("other", "after"):
+            assert (await client.ask({"type": "query", "ref": ref}))["state"] == "queued"
+
+
+async def test_cancel_sees_what_stands_before_it_and_not_what_follows(tmp_path: Path) -> None:
+    by_ref: Line = {"type": "cancel", "ref": "a"}
+    ask: Line = {"type": "query", "ref": "a"}
+    async with open_house(tmp_path) as house:
+        answers = await send_and_end(house, by_ref, submit("a"), by_ref, ask, by_ref)
+    assert types_of(answers) == ["error", "accepted", "cancelled", "message", "cancelled"]
+    assert [answers[2]["count"], answers[4]["count"]] == [1, 0]
+    assert answers[3]["state"] == "cancelled"
+
+
+async def test_client_that_vanishes_in_a_line_leaves_what_it_had_said(tmp_path: Path) -> None:
+    half = b'{"type":"cancel","tag":"spri'
+    async with open_house(tmp_path) as house:
+        async with connect(house) as client:
+            await client.send(submit("a", tag="spring"), {"type": "cancel", "tag": "none"})
+            await client.stream.send_all(half)
+        async with connect(house) as client:
+            with trio.fail_after(5):
+                while (await client.ask({"type": "query", "ref": "a"}))["type"] == "error":
+                    await client.ask(PING)
+            assert (await client.ask({"type": "query", "ref": "a"}))["state"] == "queued"
+
+
+# -- control --------------------------------------------------------------------------------------
+
+
+async def test_control_verbs_and_the_rest_are_answered_in_line_order(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        house.controls.go_on.set()
+        answers = await send_and_end(
+            house,
+            submit("a"),
+            {"type": "pause", "carrier": "alpha"},
+            submit("b", tag="t"),
+            {"type": "find", "to": "+8613800138000"},
+            {"type": "cancel", "tag": "t"},
+            {"type": "reload"},
+            {"type": "carriers"},
+            {"type": "resume", "carrier": "alpha"},
+            {"type": "routes"},
+            {"type": "query", "ref": "b"},
+            {"type": "doubtful"},
+            {"type": "resolve", "id": "0f", "action": "drop"},
+            {"type": "explain", "to": "1"},
+            {"type": "trace", "ref": "a"},
+            {"type": "drain", "carrier": "beta"},
+            {"type": "drain"},
+            submit("c"),
+        )
+    assert types_of(answers) == [
+        "accepted",
+        "mode",
+        "accepted",
+        "found",
+        "cancelled",
+        "reloaded",
+        "carriers",
+        "mode",
+        "routes",
+        "message",
+        "doubtful",
+        *["error"] * 4,
+        "mode",
+        "rejected",
+    ]
+    assert answers[1] == {"type": "mode", "carrier": "alpha", "mode": "paused", "was": "running"}
+    assert answers[7] == {"type": "mode", "carrier": "alpha", "mode": "running", "was": "paused"}
+    assert answers[9]["state"] == "cancelled"
+    assert [answer.get("line") for answer in answers[11:15]] == [12, 13, 14, 15]
+    assert [answers[13]["code"], answers[16]["code"]] == ["unknown_message", "draining"]
+    assert house.controls.asked == [
+        Find(to="+8613800138000"),
+        Doubtful(),
+        Explain("1", app="default"),
+        Trace(ref="a", app="default"),
+    ]
+
+
+async def test_verb_that_waits_holds_up_its_own_connection_and_no_other(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house, connect(house) as one, connect(house) as other:
+        await one.send({"type": "reload"}, submit("a"))
+        assert (await other.ask(submit("b")))["type"] == "accepted"
+        assert (await other.ask({"type": "query", "ref": "a"}))["type"] == "error"
+        house.controls.go_on.set()
+        assert types_of(await one.receive_many(2)) == ["reloaded", "accepted"]
+
+
+async def test_answers_before_a_verb_that_waits_are_not_held_back(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house, connect(house) as client:
+        await client.send(submit("a"), {"type": "reload"})
+        assert (await client.receive())["type"] == "accepted"
+        house.controls.go_on.set()
+        assert (await client.receive())["type"] == "reloaded"
+
+
+async def test_control_verbs_are_not_for_an_app_without_admin(tmp_path: Path) -> None:
+    apps = {"shop": AppConfig(uid=(os.getuid(),)), "desk": AppConfig(admin=True)}
+    verbs: list[Line] = [
+        {"type": "status"},
+        {"type": "pause", "carrier": "alpha"},
+        {"type": "drain"},
+        {"type": "resolve", "id": "0f", "action": "drop"},
+        {"type": "trace", "ref": "a"},
+    ]
+    async with open_house(tmp_path, apps) as house:
+        house.server.peers = PeerTableOfNobody(house.intake.apps)
+        answers = await send_and_end(house, *verbs, submit("a"))
+        assert [answer["type"] for answer in answers] == [*["error"] * 5, "accepted"]
+        assert {answer["code"] for answer in answers[:5]} == {"not_allowed"}
+        assert (house.controls.mode, house.intake.draining) == ("running", False)
 
 
 # -- events ---------------------------------------------------------------------------------------
@@ -254,6 +502,19 @@ async def test_submits_beyond_the_apps_throughput_wait(
         await one.receive_many(20)
         await other.receive_many(20)
         assert 3.8 < trio.current_time() - start < 4.2
+
+
+async def test_throughput_that_a_reload_changed_counts_from_then_on(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    apps = {"shop": AppConfig(throughput=1)}
+    async with open_house(tmp_path, apps) as house, connect(house) as client:
+        await client.ask(submit("first"))
+        house.intake.apps = {"shop": AppConfig(throughput=100)}
+        start = trio.current_time()
+        await client.send(*(submit(str(number)) for number in range(100)))
+        await client.receive_many(100)
+        assert trio.current_time() - start < 3
 
 
 # -- the end --------------------------------------------------------------------------------------

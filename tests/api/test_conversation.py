@@ -9,36 +9,55 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
-from smppd.api.conversation import Admission, Conversation, Read, TakenLine, conclude
-from smppd.api.fields import OddSubmit, Submit
-from smppd.api.peers import Rights
-from smppd.api.protocol import (
-    LINE_BYTES_MAX,
+from smppd.api.answers import (
     AcceptedAnswer,
-    BadLine,
+    CancelledAnswer,
     ErrorAnswer,
-    Hello,
-    Ping,
     PongAnswer,
-    Query,
+    QuotedAnswer,
     RejectedAnswer,
+    WelcomeAnswer,
+)
+from smppd.api.conversation import Admission, Conversation
+from smppd.api.fields import OddQuote, OddSubmit, Quote, Submit
+from smppd.api.peers import Rights
+from smppd.api.protocol import LINE_BYTES_MAX
+from smppd.api.replies import CancelLine, Read, TakenLine, conclude, continue_cancel
+from smppd.api.requests import (
+    BadLine,
+    Cancel,
+    Carriers,
+    Doubtful,
+    Drain,
+    Explain,
+    Find,
+    Hello,
+    Pause,
+    Ping,
+    Query,
+    Reload,
     Request,
+    Resolve,
+    Resume,
+    Routes,
     Status,
     Subscribe,
     Taken,
-    Unserved,
-    WelcomeAnswer,
+    Trace,
 )
 from smppd.config import AppConfig
 from smppd.store.changes import (
     Accepted,
+    Cancelled,
     NewMessage,
     Propose,
     RefConflict,
     Rejection,
     Take,
     TakenResult,
+    UnknownMessage,
 )
+from smppd.store.changes import Cancel as ChangeCancel
 from tests.api.house import WALL_MS, make_intake
 
 ODD = OddSubmit("odd", b"\1" * 16, "bad_field", "why")
@@ -47,8 +66,40 @@ MANY = 1_000_000
 APPS = {"shop": AppConfig(), "bank": AppConfig(admin=True)}
 
 
+CONTROLS = (
+    Status(),
+    Carriers(),
+    Routes(),
+    Explain("+49"),
+    Trace(id="0f"),
+    Find(),
+    Doubtful(),
+    Resolve("0f", "drop"),
+    Reload(),
+    Pause("a"),
+    Resume("a"),
+    Drain(),
+)
+WAITERS = (Find(), Resolve("0f", "drop"), Reload(), Pause("a"), Resume("a"), Drain())
+
+
 def make_submit(ref: str = "o-1") -> Submit:
     return Submit(ref=ref, to="+8613800138000", text="hi", sender="ACME")
+
+
+KINDS: dict[str, Request] = {
+    "submit": make_submit(),
+    "odd": ODD,
+    "ping": Ping(),
+    "taken": Taken(1),
+    "query": Query(ref="a"),
+    "bad": BadLine("bad_json", "why"),
+    "cancel": Cancel(ref="a"),
+    "cancel_tag": Cancel(tag="a"),
+    "quote": Quote(text="hi"),
+    "status": Status(),
+    "reload": Reload(),
+}
 
 
 def make_conversation(
@@ -148,22 +199,142 @@ def test_hello_may_come_after_ping_taken_and_query() -> None:
     ("apps", "operator", "code"),
     [
         (("shop",), False, "not_allowed"),
-        (("bank",), False, "bad_request"),
-        (("shop", "bank"), True, "bad_request"),
+        (("bank",), False, None),
+        (("shop", "bank"), True, None),
         (("shop", "bank"), False, "hello_required"),
     ],
 )
 def test_control_verbs_are_for_operators_and_admin_apps(
-    apps: tuple[str, ...], operator: bool, code: str
+    apps: tuple[str, ...], operator: bool, code: str | None
 ) -> None:
     conversation = make_conversation(*apps, operator=operator)
-    allowed = code == "bad_request"
-    assert isinstance(reply_to(conversation, Status()), Read) == allowed
-    assert code_of(reply_to(conversation, Unserved("pause", True))) == code
+    for verb in CONTROLS:
+        reply = reply_to(conversation, verb)
+        assert isinstance(reply, Read) if code is None else code_of(reply) == code
 
 
-def test_request_of_a_later_release_is_a_bad_request_for_everybody() -> None:
-    assert code_of(reply_to(make_conversation("shop"), Unserved("cancel", False))) == "bad_request"
+def test_trace_by_ref_is_of_the_connections_app_unless_it_names_one() -> None:
+    operator = make_conversation("shop", "bank", operator=True)
+    assert code_of(reply_to(operator, Trace(ref="a"))) == "bad_request"
+    assert reply_to(operator, Trace(ref="a", app="bank")) == Read(2, Trace(ref="a", app="bank"))
+    assert reply_to(operator, Trace(id="0f")) == Read(3, Trace(id="0f"))
+    bank = make_conversation("bank")
+    assert reply_to(bank, Trace(ref="a")) == Read(1, Trace(ref="a", app="bank"))
+    assert reply_to(bank, Trace(id="0f")) == Read(2, Trace(id="0f"))
+
+
+@pytest.mark.parametrize("trace", [Trace(), Trace("0f", "a"), Trace(app="bank")])
+def test_trace_is_by_id_or_by_ref_and_not_by_both(trace: Trace) -> None:
+    assert code_of(reply_to(make_conversation("bank"), trace)) == "bad_request"
+
+
+def test_explain_goes_by_the_connections_app_unless_it_names_one() -> None:
+    bank = make_conversation("bank")
+    assert reply_to(bank, Explain("+49")) == Read(1, Explain("+49", app="bank"))
+    assert reply_to(bank, Explain("+49", app="shop")) == Read(2, Explain("+49", app="shop"))
+    operator = make_conversation("shop", "bank", operator=True)
+    assert reply_to(operator, Explain("+49")) == Read(1, Explain("+49"))
+
+
+# -- cancel and quote -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cancel", "change"),
+    [
+        (Cancel(id="0" * 16), ChangeCancel("shop", message_id="0" * 16)),
+        (Cancel(ref="a"), ChangeCancel("shop", ref="a")),
+        (Cancel(tag="spring"), ChangeCancel("shop", tag="spring")),
+    ],
+)
+def test_cancel_is_a_change_of_the_app(cancel: Cancel, change: ChangeCancel) -> None:
+    admission = admit(make_conversation("shop"), cancel)
+    assert (admission.changes, admission.replies) == ([change], [CancelLine(1, change)])
+
+
+@pytest.mark.parametrize(
+    "cancel",
+    [Cancel(), Cancel(id="0" * 16, ref="a"), Cancel("0" * 16, "a", "b"), Cancel(tag="a", ref="b")],
+)
+def test_cancel_is_by_one_of_id_ref_and_tag(cancel: Cancel) -> None:
+    assert code_of(reply_to(make_conversation("shop"), cancel)) == "bad_request"
+
+
+@pytest.mark.parametrize("name", ["", "0" * 15, "F" * 16, "x" * 5000, "0" * 16 + "\n"])
+def test_cancel_of_what_can_be_no_id_or_ref_is_unknown_message(name: str) -> None:
+    conversation = make_conversation("shop")
+    assert code_of(reply_to(conversation, Cancel(id=name))) == "unknown_message"
+    assert code_of(reply_to(conversation, Cancel(ref=name + "\0"))) == "unknown_message"
+
+
+def test_cancel_of_a_tag_no_message_can_have_cancels_none() -> None:
+    reply = reply_to(make_conversation("shop"), Cancel(tag="x" * 65))
+    assert reply == CancelledAnswer(0, 0, tag="x" * 65)
+
+
+def test_cancel_and_quote_need_a_hello_where_the_peer_may_be_several() -> None:
+    conversation = make_conversation("shop", "bank", operator=True)
+    for request in (Cancel(ref="a"), Quote(text="hi"), OddQuote("bad_field", "why")):
+        assert code_of(reply_to(conversation, request)) == "hello_required"
+
+
+def test_cancel_goes_on_until_the_store_says_it_is_done() -> None:
+    change = ChangeCancel("shop", tag="spring")
+    (rest,) = conclude([CancelLine(3, change)], [Cancelled(500, 2, 77, 99, False)])
+    assert rest == CancelLine(3, ChangeCancel("shop", tag="spring", after=77, upto=99), 500, 2)
+    assert isinstance(rest, CancelLine)
+    done = continue_cancel(rest, Cancelled(20, 1, 99, 99, True))
+    assert done == CancelledAnswer(520, 3, tag="spring")
+
+
+def test_cancelled_names_the_field_it_was_asked_with() -> None:
+    by_id = CancelLine(1, ChangeCancel("shop", message_id="0" * 16))
+    by_ref = CancelLine(2, ChangeCancel("shop", ref="a"))
+    done = Cancelled(1, 0, 0, 0, True)
+    assert conclude([by_id, by_ref], [done, done]) == [
+        CancelledAnswer(1, 0, id="0" * 16),
+        CancelledAnswer(1, 0, ref="a"),
+    ]
+    assert [code_of(fault) for fault in conclude([by_id], [UnknownMessage()])] == [
+        "unknown_message"
+    ]
+
+
+def test_quote_is_answered_at_once_and_changes_nothing() -> None:
+    admission = admit(make_conversation("shop"), Quote(to="+8613800138000", text="hi", sender="A"))
+    (quoted,) = admission.replies
+    assert isinstance(quoted, QuotedAnswer)
+    assert (quoted.carrier, quoted.cost, quoted.blocked_by) == ("alpha", "0.0210", None)
+    assert admission.changes == []
+
+
+def test_wrong_quote_is_quoted_with_what_is_in_its_way() -> None:
+    quoted = reply_to(make_conversation("shop"), OddQuote("bad_field", "why"))
+    assert quoted == QuotedAnswer("USD", blocked_by="bad_field", reason="why")
+
+
+# -- a reload -------------------------------------------------------------------------------------
+
+
+def test_what_an_app_may_do_is_looked_up_at_each_use() -> None:
+    intake = make_intake(APPS)
+    conversation = Conversation(intake, Rights(("shop",), False))
+    assert code_of(reply_to(conversation, Status())) == "not_allowed"
+    intake.apps = {"shop": AppConfig(admin=True, default_sender="12345")}
+    assert isinstance(reply_to(conversation, Status()), Read)
+    proposed = reply_to(conversation, Submit(ref="a", to="+8613800138000", text="hi"))
+    assert isinstance(proposed, Propose)
+    assert isinstance(proposed.message, NewMessage)
+
+
+def test_app_that_was_taken_out_is_told_so_and_submits_nothing() -> None:
+    intake = make_intake(APPS)
+    conversation = Conversation(intake, Rights(("shop",), False))
+    intake.apps = {"bank": AppConfig()}
+    refused = reply_to(conversation, make_submit())
+    assert isinstance(refused, ErrorAnswer)
+    assert (refused.code, refused.ref) == ("hello_required", "o-1")
+    assert "no longer in smppd.toml" in refused.reason
 
 
 # -- what is asked --------------------------------------------------------------------------------
@@ -224,7 +395,19 @@ def test_changes_and_then_reads_go_together() -> None:
     assert (admission.consumed, len(admission.changes), admission.submits) == (6, 2, 1)
 
 
-@pytest.mark.parametrize("change", [make_submit(), ODD, Taken(1)])
+@pytest.mark.parametrize("last", [Cancel(tag="a"), *WAITERS])
+def test_what_takes_more_than_one_commit_ends_its_batch(last: Request) -> None:
+    admission = admit(make_conversation("bank"), make_submit(), last, Ping())
+    assert (admission.consumed, admission.submits) == (2, 1)
+
+
+def test_cancels_by_name_go_with_the_submits_before_and_after_them() -> None:
+    requests: list[Request] = [make_submit("a"), Cancel(ref="a"), make_submit("b"), Ping()]
+    admission = admit(make_conversation("shop"), *requests)
+    assert (admission.consumed, len(admission.changes)) == (4, 3)
+
+
+@pytest.mark.parametrize("change", [make_submit(), ODD, Taken(1), Cancel(ref="a")])
 def test_change_after_a_read_waits_for_the_next_batch(change: Request) -> None:
     conversation = make_conversation("shop")
     admission = admit(conversation, Query(ref="a"), Ping(), change, Ping())
@@ -253,24 +436,16 @@ def test_batch_ends_where_the_errors_in_a_row_may_reach_their_limit() -> None:
 
 
 @given(
-    st.lists(st.sampled_from(("submit", "odd", "ping", "taken", "query", "bad")), max_size=40),
+    st.lists(st.sampled_from(tuple(KINDS)), max_size=40),
     st.integers(1, 5),
     st.integers(1, 5),
 )
 def test_batches_leave_nothing_out_and_keep_the_order(
     kinds: list[str], submits_max: int, errors_max: int
 ) -> None:
-    made: dict[str, Request] = {
-        "submit": make_submit(),
-        "odd": ODD,
-        "ping": Ping(),
-        "taken": Taken(1),
-        "query": Query(ref="a"),
-        "bad": BadLine("bad_json", "why"),
-    }
-    whole = make_conversation("shop")
-    pieces = make_conversation("shop")
-    requests = [made[kind] for kind in kinds]
+    whole = make_conversation("bank")
+    pieces = make_conversation("bank")
+    requests = [KINDS[kind] for kind in kinds]
     expected = [reply_to(whole, request) for request in requests]
     found: list[object] = []
     while requests:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from smppd.api.fields import (
     META_BYTES_MAX,
+    VALID_FOR_MAX,
     OddSubmit,
+    Quote,
     Submit,
     digest_object,
     digest_submit,
@@ -39,7 +41,16 @@ _SUBMITS = st.fixed_dictionaries(
         "from": _TEXT,
         "text": _TEXT,
         "class": st.sampled_from(("otp", "transactional", "promotional")),
-        "encoding": st.sampled_from(("auto", "gsm7", "ucs2")),
+        "encoding": st.sampled_from(("auto", "gsm7", "ucs2", "latin1")),
+        "data": _TEXT,
+        "udh": _TEXT,
+        "data_coding": st.integers(0, 255),
+        "send_at": st.integers(0, 2**53),
+        "valid_for": st.integers(1, VALID_FOR_MAX),
+        "carrier": _TEXT.filter(bool) | st.lists(_TEXT, min_size=1, max_size=3),
+        "max_cost": st.sampled_from(("0", "1.0", "0.021", "123456789.123456")),
+        "flash": st.booleans(),
+        "tlv": st.dictionaries(_TEXT, _TEXT, max_size=3),
         "tag": _TEXT,
         "meta": st.dictionaries(_TEXT, _JSON, max_size=4),
         "receipt": st.booleans(),
@@ -101,6 +112,18 @@ def test_digest_does_not_count_the_type_key_position() -> None:
     assert first == digest_line('{"to":"1","ref":"a","type":"submit"}')
 
 
+def test_fields_stand_in_the_order_of_their_names_as_the_digest_needs() -> None:
+    for struct in (Submit, Quote):
+        names = struct.__struct_encode_fields__
+        assert list(names) == sorted(names)
+
+
+def test_digest_does_not_count_the_order_of_tlvs() -> None:
+    line = '{"type":"submit","ref":"a","tlv":{%s}}'
+    one, other = '"0x1400":"0a"', '"0x1401":"0b"'
+    assert digest_line(line % f"{one},{other}") == digest_line(line % f"{other},{one}")
+
+
 def test_digest_keeps_numbers_in_meta_as_spelled() -> None:
     one = digest_line('{"type":"submit","ref":"a","meta":{"n":1e999}}')
     assert one != digest_line('{"type":"submit","ref":"a","meta":{"n":2e999}}')
@@ -139,6 +162,13 @@ def test_meta_must_be_an_object(meta: bytes) -> None:
     assert find_meta_fault(msgspec.Raw(meta)) == "'meta' must be an object"
 
 
+SECONDS = "a whole number of seconds from 1 to 38102400 (63 weeks), like 300"
+TIME = "a time in milliseconds since the Unix epoch, like 1795292101000"
+CARRIER = 'a carrier\'s name, like "alpha", or a list of 1 to 16'
+MONEY = 'a decimal string with at most 6 decimals, like "0.25"'
+TLVS = 'an object of at most 32 tags and hex values, like {"0x1400": "0a"}'
+
+
 def explain(fields: str) -> OddSubmit:
     odd = read_odd_line(b'{"type":"submit","ref":"a",' + fields.encode() + b"}", "")
     assert isinstance(odd, OddSubmit)
@@ -150,14 +180,44 @@ def explain(fields: str) -> OddSubmit:
     [
         ('"encodign":"auto"', "unknown field 'encodign'; did you mean 'encoding'?"),
         ('"zzz":1', "unknown field 'zzz'; leave it out"),
-        ('"valid_for":60', "'valid_for' is not served by this release of smppd; leave it out"),
-        ('"send_at":1', "'send_at' is not served by this release of smppd; leave it out"),
-        ('"data":"AA=="', "'data' is not served by this release of smppd; leave it out"),
-        (
-            '"encoding":"latin1"',
-            "'encoding' latin1 is not served by this release of smppd; use auto",
-        ),
-        ('"encoding":"utf8"', "'encoding' must be one of auto, gsm7, ucs2"),
+        ('"valid_for":0', f"'valid_for' must be {SECONDS}"),
+        ('"valid_for":38102401', f"'valid_for' must be {SECONDS}"),
+        ('"valid_for":"60"', f"'valid_for' must be {SECONDS}"),
+        ('"valid_for":60.0', f"'valid_for' must be {SECONDS}"),
+        ('"valid_for":6e1', f"'valid_for' must be {SECONDS}"),
+        ('"valid_for":true', f"'valid_for' must be {SECONDS}"),
+        ('"valid_for":null', f"'valid_for' must be {SECONDS}"),
+        ('"valid_for":1' + "0" * 5000, f"'valid_for' must be {SECONDS}"),
+        ('"send_at":"2027-01-01"', f"'send_at' must be {TIME}"),
+        ('"send_at":-1', f"'send_at' must be {TIME}"),
+        ('"send_at":9007199254740993', f"'send_at' must be {TIME}"),
+        ('"send_at":[]', f"'send_at' must be {TIME}"),
+        ('"data":7', "'data' must be a string of base64, like \"aGVsbG8=\""),
+        ('"udh":[5,0,3]', "'udh' must be a string of base64, like \"aGVsbG8=\""),
+        ('"data_coding":"4"', "'data_coding' must be a whole number from 0 to 255, like 4"),
+        ('"data_coding":256', "'data_coding' must be a whole number from 0 to 255, like 4"),
+        ('"carrier":7', f"'carrier' must be {CARRIER}"),
+        ('"carrier":""', f"'carrier' must be {CARRIER}"),
+        ('"carrier":[]', f"'carrier' must be {CARRIER}"),
+        ('"carrier":[1]', f"'carrier' must be {CARRIER}"),
+        ('"carrier":{"a":1}', f"'carrier' must be {CARRIER}"),
+        ('"carrier":[' + ",".join(['"a"'] * 17) + "]", f"'carrier' must be {CARRIER}"),
+        ('"max_cost":0.02', f"'max_cost' must be {MONEY}"),
+        ('"max_cost":1', f"'max_cost' must be {MONEY}"),
+        ('"max_cost":"0,02"', f"'max_cost' must be {MONEY}"),
+        ('"max_cost":"-1"', f"'max_cost' must be {MONEY}"),
+        ('"max_cost":"1e3"', f"'max_cost' must be {MONEY}"),
+        ('"max_cost":"NaN"', f"'max_cost' must be {MONEY}"),
+        ('"max_cost":"0.1234567"', f"'max_cost' must be {MONEY}"),
+        ('"max_cost":"1\\n"', f"'max_cost' must be {MONEY}"),
+        ('"max_cost":"٣"', f"'max_cost' must be {MONEY}"),
+        ('"max_cost":"\\ud800"', f"'max_cost' must be {MONEY}"),
+        ('"flash":1', "'flash' must be true or false"),
+        ('"flash":"true"', "'flash' must be true or false"),
+        ('"tlv":[]', f"'tlv' must be {TLVS}"),
+        ('"tlv":{"0x1400":1}', f"'tlv' must be {TLVS}"),
+        ('"tlv":{' + ",".join(f'"{n}":""' for n in range(33)) + "}", f"'tlv' must be {TLVS}"),
+        ('"encoding":"utf8"', "'encoding' must be one of auto, gsm7, ucs2, latin1"),
         ('"class":"OTP"', "'class' must be one of otp, transactional, promotional"),
         ('"class":["otp"]', "'class' must be one of otp, transactional, promotional"),
         ('"to":4912345', "'to' must be a string"),

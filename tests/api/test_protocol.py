@@ -10,26 +10,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
-from smppd.api.fields import OddSubmit, Submit
-from smppd.api.protocol import (
-    ERRORS_IN_A_ROW_MAX,
-    LINE_BYTES_MAX,
+from smppd.api.answers import (
     AcceptedAnswer,
     Answer,
-    AppProtocol,
-    BadLine,
     ErrorAnswer,
-    Hello,
-    Ping,
     PongAnswer,
-    Query,
     RejectedAnswer,
+    wrap_answer,
+)
+from smppd.api.fields import OddQuote, OddSubmit, Submit
+from smppd.api.protocol import ERRORS_IN_A_ROW_MAX, LINE_BYTES_MAX, AppProtocol
+from smppd.api.requests import (
+    BadLine,
+    Cancel,
+    Carriers,
+    Doubtful,
+    Drain,
+    Explain,
+    Find,
+    Hello,
+    Pause,
+    Ping,
+    Query,
+    Reload,
     Request,
+    Resolve,
+    Resume,
+    Routes,
     Status,
     Subscribe,
     Taken,
-    Unserved,
-    wrap_answer,
+    Trace,
 )
 
 PING = b'{"type":"ping"}\n'
@@ -52,7 +63,12 @@ def test_every_request_of_the_contract_is_read() -> None:
     data = (
         b'{"type":"hello","app":"shop"}\n{"type":"subscribe","after":7,"kinds":["sent"]}\n'
         b'{"type":"taken","seq":8}\n{"type":"query","ref":"a"}\n{"type":"ping","token":[1]}\n'
-        b'{"type":"status"}\n'
+        b'{"type":"cancel","tag":"spring"}\n{"type":"status"}\n{"type":"carriers"}\n'
+        b'{"type":"routes"}\n{"type":"explain","to":"+49","class":"otp","carrier":["a","b"]}\n'
+        b'{"type":"trace","id":"0f"}\n{"type":"find","since":1,"limit":5}\n{"type":"doubtful"}\n'
+        b'{"type":"resolve","id":"0f","action":"drop"}\n{"type":"reload"}\n'
+        b'{"type":"pause","carrier":"a"}\n{"type":"resume","carrier":"a"}\n'
+        b'{"type":"drain"}\n{"type":"drain","carrier":"a"}\n'
     )
     assert AppProtocol().receive_data(data) == [
         Hello("shop"),
@@ -60,7 +76,20 @@ def test_every_request_of_the_contract_is_read() -> None:
         Taken(8),
         Query(ref="a"),
         Ping(Raw(b"[1]")),
+        Cancel(tag="spring"),
         Status(),
+        Carriers(),
+        Routes(),
+        Explain("+49", message_class="otp", carrier=["a", "b"]),
+        Trace(id="0f"),
+        Find(since=1, limit=5),
+        Doubtful(),
+        Resolve("0f", "drop"),
+        Reload(),
+        Pause("a"),
+        Resume("a"),
+        Drain(),
+        Drain("a"),
     ]
 
 
@@ -173,6 +202,46 @@ def test_json_that_is_no_request_is_bad_request(line: bytes) -> None:
     assert receive_bad(line) == "bad_request"
 
 
+A_CARRIER = 'a carrier\'s name, like "alpha"'
+A_LIMIT = "a whole number from 1 to 1000, like 100"
+
+
+@pytest.mark.parametrize(
+    ("verb", "fields", "reason"),
+    [
+        ("pause", "", f"'carrier' is missing: {A_CARRIER}"),
+        ("pause", ',"carrier":7', f"'carrier' must be {A_CARRIER}"),
+        ("drain", ',"carrier":null', f"'carrier' must be {A_CARRIER}"),
+        ("resolve", ',"id":"0f"', "'action' is missing: one of resend, drop"),
+        ("resolve", ',"id":"0f","action":"go"', "'action' must be one of resend, drop"),
+        ("find", ',"limit":1001', f"'limit' must be {A_LIMIT}"),
+        ("find", ',"limit":1.0', f"'limit' must be {A_LIMIT}"),
+        ("find", ',"tags":"a"', "unknown field 'tags'; did you mean 'tag'?"),
+        ("trace", ',"id":7', "'id' must be a string"),
+        ("explain", "", "'to' is missing: a string"),
+        ("cancel", ',"id":["a"]', "'id' must be a string"),
+        ("subscribe", ',"kinds":"sent"', "'kinds' must be a list of strings"),
+        ("ping", ',"token":1,"x":2', "unknown field 'x'; leave it out"),
+    ],
+)
+def test_wrong_request_is_told_what_to_write(verb: str, fields: str, reason: str) -> None:
+    line = f'{{"type":"{verb}"{fields}}}'
+    assert receive_one(line.encode()) == BadLine("bad_request", f"{verb}: {reason}")
+
+
+def test_request_there_is_not_is_told_the_nearest() -> None:
+    found = receive_one(b'{"type":"pauze","carrier":"a"}')
+    assert found == BadLine("bad_request", "there is no request 'pauze'; did you mean 'pause'?")
+    assert receive_one(b'{"type":"zzz"}') == BadLine("bad_request", "there is no request 'zzz'")
+
+
+def test_wrong_quote_is_told_like_a_submit() -> None:
+    quote = receive_one(b'{"type":"quote","text":"hi","valid_for":"1h"}')
+    assert isinstance(quote, OddQuote)
+    assert (quote.code, quote.reason[:18]) == ("bad_field", "'valid_for' must b")
+    assert isinstance(receive_one(b'{"type":"quote","text":"\\ud800"}'), OddQuote)
+
+
 def test_brackets_that_never_close_are_bad_json() -> None:
     assert receive_bad(b"[" * 65_000) == "bad_json"
     assert receive_bad(b'{"type":"submit","ref":"a","meta":' + b"[" * 60_000) == "bad_json"
@@ -210,16 +279,6 @@ def test_of_a_key_that_stands_twice_the_last_counts() -> None:
 
 def test_carriage_return_before_the_newline_is_space() -> None:
     assert receive_one(b'{"type":"ping"}\r') == Ping()
-
-
-@pytest.mark.parametrize("verb", ["cancel", "quote"])
-def test_request_of_a_later_release_is_known(verb: str) -> None:
-    assert receive_one(b'{"type":"%s","ref":"a"}' % verb.encode()) == Unserved(verb, False)
-
-
-@pytest.mark.parametrize("verb", ["carriers", "explain", "trace", "reload", "pause", "drain"])
-def test_control_verb_of_a_later_release_is_known(verb: str) -> None:
-    assert receive_one(b'{"type":"%s"}' % verb.encode()) == Unserved(verb, True)
 
 
 def pad_ping(size: int) -> bytes:

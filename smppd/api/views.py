@@ -1,0 +1,183 @@
+"""What the control verbs answer: the shapes ``smppctl`` and other teams' tools rely on.
+
+Written down for people in ``docs/protocol.md``, *Shapes decided here*, and for programs in
+``docs/protocol.schema.json``, which is generated from these structs. Fields are only ever added.
+Times are Unix milliseconds, durations seconds, money decimal strings, a command_status ``0x…``.
+No text of a message and no password is in any of them; numbers are whole: whoever shows them masks.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from smppd.config.diff import ConfigChange
+from smppd.errors import Problem
+from smppd.store.store import StoreStatistics
+from smppd.store.trace import StepView as StepView
+from smppd.store.trace import TraceView as TraceView
+from smppd.store.view import FoundMessage as FoundMessage
+from smppd.traffic.commit import CommitterStatistics
+
+
+class BindView(msgspec.Struct, frozen=True):
+    """One bind. ``kind`` is ``transceiver``, ``transmitter`` or ``receiver``; ``outstanding`` open
+    grants; ``since`` when it entered ``state``."""
+
+    bind: int
+    kind: str
+    state: str
+    since: int
+    reconnects: int
+    reason: str
+    window: int
+    outstanding: int
+
+
+class CarrierView(msgspec.Struct, frozen=True):
+    """One carrier. ``mode`` is the operator's word (``running``, ``paused``, ``drained``),
+    ``healthy`` the binds'; ``throughput`` 0 is no limit; ``pace`` None is unlimited. The counts are
+    since start; ``statuses`` counts answers but ESME_ROK. ``settling``: it is not yet as the
+    operator or a reload wants it."""
+
+    name: str
+    mode: str
+    healthy: bool
+    host: str
+    port: int
+    bind: str
+    interface_version: str
+    long_message: str
+    default_alphabet: str
+    tls: bool
+    throughput: float
+    pace: float | None
+    taken: int
+    throttled: int
+    refused: int
+    doubted: int
+    receipts: int
+    inbound: int
+    statuses: dict[str, int]
+    binds: list[BindView]
+    settling: bool = False
+
+
+class CarriersView(msgspec.Struct, frozen=True):
+    """The answer to ``carriers``."""
+
+    carriers: list[CarrierView]
+
+
+class StatusView(msgspec.Struct, frozen=True):
+    """The answer to ``status``. ``configured_at`` is when the configuration in force was loaded."""
+
+    version: str
+    pid: int
+    started_at: int
+    configured_at: int
+    now: int
+    draining: bool
+    connections: int
+    subscriptions: int
+    store: StoreStatistics
+    commits: CommitterStatistics
+    log_dropped: int
+    carriers: list[CarrierView]
+    warnings: list[str]
+
+
+class OfferView(msgspec.Struct, frozen=True):
+    """One offer for a number, in the order of cost. ``cost`` a segment, ``total`` the message;
+    ``verdict`` is ``chosen``, ``next`` (failover) or ``out``; ``reason`` says why, for a person."""
+
+    carrier: str
+    prefix: str
+    cost: str | None
+    segments: int | None
+    total: str | None
+    healthy: bool
+    verdict: str
+    reason: str
+
+
+class ExplainedView(msgspec.Struct, frozen=True):
+    """The answer to ``explain``: every offer, and why it won or lost. ``blocked_by`` is the code a
+    submit would be rejected with, ``reason`` its reason; ``prefix`` the one that matched."""
+
+    to: str
+    region: str | None
+    number_type: str | None
+    prefix: str | None
+    encoding: str
+    segments: int
+    currency: str
+    chosen: str | None
+    offers: list[OfferView]
+    blocked_by: str | None
+    reason: str | None
+
+
+class FoundView(msgspec.Struct, frozen=True):
+    """The answer to ``find``, newest first. ``more``: the limit was reached, and older ones
+    than ``searched_to`` were not looked at."""
+
+    messages: list[FoundMessage]
+    more: bool
+    searched_to: int
+
+
+class DoubtfulView(msgspec.Struct, frozen=True):
+    """The answer to ``doubtful``: messages with a segment nobody can know of, oldest first."""
+
+    messages: list[FoundMessage]
+    more: bool
+
+
+class ResolvedView(msgspec.Struct, frozen=True):
+    """The answer to ``resolve``: ``state`` is the message's now."""
+
+    id: str
+    action: str
+    state: str
+
+
+class RouteView(msgspec.Struct, frozen=True):
+    """One ``[[route]]``; ``cost`` None: by its carrier's sheet."""
+
+    prefix: str
+    carrier: str
+    cost: str | None
+
+
+class SheetView(msgspec.Struct, frozen=True):
+    """A carrier's rate sheet in force."""
+
+    carrier: str
+    file: str
+    prefixes: int
+
+
+class RoutesView(msgspec.Struct, frozen=True):
+    """The answer to ``routes``: the table in force, in the order of its file."""
+
+    currency: str
+    fallback: bool
+    routes: list[RouteView]
+    sheets: list[SheetView]
+
+
+class ReloadedView(msgspec.Struct, frozen=True):
+    """The answer to ``reload``. ``ok`` False: ``problems`` say why, and the old one is in force."""
+
+    ok: bool
+    changes: list[ConfigChange]
+    problems: list[Problem]
+    warnings: list[str]
+
+
+class ModeView(msgspec.Struct, frozen=True):
+    """The answer to ``pause``, ``resume`` and ``drain`` of a carrier (None: of the daemon)."""
+
+    carrier: str | None
+    mode: str
+    was: str
