@@ -2,27 +2,35 @@
 
 One event a line: JSON where stdout is no terminal, laid out for reading where it is one. Callers
 give an event's name in snake_case and a few fields, carrier and bind first, never a message's text
-and never a whole number. A line is written when it is logged: where the lines go, and what happens
-when nobody takes them, is the service manager's matter.
+and never a whole number. Logging never blocks: a terminal, and a stream that is only in memory, is
+written to at once, anything else by ``writer``, which drops lines when nobody takes them.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import sys
 import traceback
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from types import TracebackType
 from typing import Final, TextIO
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from smppd.log.writer import LineWriter
+
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 """The levels there are, with the numbers structlog filters by."""
+
+PRIORITIES: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3}
+"""The same levels as syslog's, which sd-daemon(3) has in front of a line: ``<6>``."""
 
 HIDDEN_DIGITS_MIN: Final = 4
 """Digits of a number that are never shown: one in ten thousand is nobody in particular."""
@@ -42,13 +50,15 @@ _ZERO_WIDTH_JOINERS: Final = "\u200c\u200d"
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
+_writer: LineWriter | None = None
+
+
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
     """Log from ``level`` (one of LEVELS) on to ``stream``, by default stdout.
 
     To be called once, before the first line: loggers keep what they were first used with.
     """
-    stream = stream or sys.stdout
-    shape = _shape_for_terminal(stream) if stream.isatty() else SHAPE_FOR_MACHINES
+    shape, factory = _output_to(stream or sys.stdout)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -58,9 +68,38 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
             *shape,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=factory,
         cache_logger_on_first_use=True,
     )
+
+
+def dropped() -> int:
+    """Lines dropped since start, because nobody took them."""
+    return 0 if _writer is None else _writer.dropped
+
+
+def flush() -> bool:
+    """Waits a little until every line has been written; whether that is so. For the last ones."""
+    return _writer is None or _writer.flush()
+
+
+def report_crash(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """A ``sys.excepthook``: what ends the daemon is a line like any other, with its traceback.
+
+    Where nobody takes lines it goes to stderr, as it does without this hook.
+    """
+    log = structlog.get_logger("smppd")
+    log.error("crashed", reason=f"{kind.__name__}: {error}", exc_info=error)
+    if not flush():
+        sys.__excepthook__(kind, error, trace)
+
+
+def is_journal(descriptor: int, environ: Mapping[str, str]) -> bool:
+    """Whether this is journald's stream (systemd.exec(5), ``$JOURNAL_STREAM``)."""
+    status = os.fstat(descriptor)
+    return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 def mask(number: str) -> str:
@@ -117,6 +156,14 @@ def _render_json(_logger: WrappedLogger, _method: str, fields: EventDict) -> str
     return _encode(fields).decode()
 
 
+def _render_line(
+    _logger: WrappedLogger, method: str, fields: EventDict, *, has_priority: bool
+) -> bytes:
+    """A whole line of JSON; for the journal with its priority in front."""
+    priority = b"<%d>" % PRIORITIES[method] if has_priority else b""
+    return priority + _encode(fields) + b"\n"
+
+
 def _add_traceback(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
     """``exception`` instead of ``exc_info``, groups and causes included, without any locals."""
     error = fields.pop("exc_info", None)
@@ -145,4 +192,31 @@ def _make_plain(_logger: WrappedLogger, _method: str, fields: EventDict) -> Even
     return shown if kept is None else {**shown, "exception": kept}
 
 
-SHAPE_FOR_MACHINES: Final[Sequence[Processor]] = (_lead_with_time, _render_json)
+class _LineLogger:
+    """What structlog calls with a finished line: a method a level."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        self.debug = self.info = self.warning = self.error = writer.put
+
+
+def _output_to(stream: TextIO) -> tuple[Sequence[Processor], Callable[..., object]]:
+    """How lines for ``stream`` are shaped, and who makes the loggers that write them."""
+    global _writer
+    _writer = None
+    if stream.isatty():
+        return _shape_for_terminal(stream), structlog.WriteLoggerFactory(file=stream)
+    try:
+        descriptor = stream.fileno()
+    except OSError:  # io.UnsupportedOperation: it is only in memory
+        return (_lead_with_time, _render_json), structlog.WriteLoggerFactory(file=stream)
+    render = partial(_render_line, has_priority=is_journal(descriptor, os.environ))
+    _writer = LineWriter(descriptor, partial(_render_dropped, render))
+    atexit.register(_writer.flush)
+    logger = _LineLogger(_writer)
+    return (_lead_with_time, render), lambda *_: logger
+
+
+def _render_dropped(render: Processor, lines: int) -> bytes:
+    """The line that stands where ``lines`` of them are missing."""
+    fields: EventDict = {"event": "log_dropped", "level": "warning", "lines": lines}
+    return render(None, "warning", dict(_lead_with_time(None, "warning", fields)))  # type: ignore[return-value]  # octets
