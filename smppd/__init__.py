@@ -47,59 +47,113 @@ The house, from the roof down
     demo                            simulator, daemon and an app in one command
     daemon  simulator               the nursery tree; a scriptable SMSC;
     client  terminal                the app's side of the socket; how faces look and complain
+    metrics                         what is measured, when somebody asks
     api                             the face for apps
     traffic                         binds, commits, and what goes where
     store  config                   LMDB; TOML
     smpp  text  routing  policy     siblings, blind to one another
     errors  log  systemd            the ground
 
-Rooms, file by file (``policy`` and ``systemd`` are drawn, and not built yet):
+Rooms, file by file (``policy`` is drawn, and not built yet):
 
-``errors``   the exception tree        ``log``      structlog, once: lines for operators
+``errors``   the exception tree        ``systemd``  notify, watchdog, sockets, credentials
+``log/``     structlog, once: lines for operators
+    ``writer``     to whom nobody reads, without waiting
 ``ctl/``     smppctl's commands
+    ``options``    what all verbs share                   ``messages``    send, quote, cancel, tail
+    ``looking``    verbs that change nothing              ``operating``   verbs that do
     ``talk``       one conversation with the daemon       ``show``        answers, events, status
+    ``tables``     the other answers                      ``trace``       a message's life
+    ``masking``    what is not shown                      ``times``       as people write them
 ``terminal`` exit codes and tables     ``demo/``    every outcome planned, then checked
     ``plan``       what is sent, and what must become of it
     ``stage``      its two processes                      ``report``      its tables
+``client/``  the app's side of the socket, for apps
+    ``client``     the verbs, for Trio                    ``blocking``    the verbs, without it
+    ``keeper``     stays connected, for Trio              ``wire``        stays connected, without
+    ``exchange``   what is owed over connections (pure)   ``lines``       one connection's (pure)
+    ``shapes``     requests, answers, events, typed       ``requests``    what both faces do alike
+    ``following``  single messages, for Trio              ``errors``      what is raised
+    ``connection`` one connection as it is
+``daemon/``  everything from one configuration, and the tree it runs in
+    ``service``    starts, serves, drains, ends           ``build``       configuration to what runs
+    ``fleet``      carriers come, change and go           ``reload``      whole, or not at all
+    ``control``    the operator's verbs, done             ``explain``     why a number goes there
+    ``views``      its state in the protocol's words      ``sockets``     ours, or systemd's
+    ``heartbeat``  signs of life for systemd              ``health``      when failover begins
+    ``minute``     what each carrier did
+``metrics/`` for Prometheus
+    ``measures``   every metric, one table                ``server``      a page over HTTP
+    ``lag``        how late the loop is
 ``config/``  typed TOML, every problem at once
     ``model``      every key, its bounds and its default  ``load``        a whole directory
     ``tables``     a table becomes a struct, key by key   ``values``      durations, sizes, users
-    ``source``     the one file that reads TOML
+    ``source``     the one file that reads TOML           ``daemon_file`` smppd.toml
+    ``carrier_file`` a carrier, its password and TLS      ``routing_file`` routes and sheets
+    ``check``      what is allowed and hardly meant       ``diff``        what a reload changes
 ``smpp/``    the wire, without I/O
     ``constants``  spec names, their numbers              ``pdu``         our codec of the hot four
-    ``rare``       the other PDUs, checked                ``framing``     bytes to PDUs
+    ``rare``       PDUs that make and end a bind          ``framing``     bytes to PDUs
+    ``data_sm``    traffic whose text is a TLV            ``layout``      fields by a table
+    ``sundry``     queries, cancels, alerts, outbind      ``asks``        questions that wait
+    ``asides``     who may say those, and when            ``requests``    what a shell hands in
     ``window``     what is unanswered, oldest first       ``throughput``  pacing
     ``signals``    what a session reports                 ``session``     the traffic of one bind
     ``bind``       its states, from bind to unbind        ``timers``      their deadlines
     ``receipt``    a receipt from TLVs or text            ``receipt_text`` the keys of any text
     ``message_id`` ids as receipts spell them
-``text/``    characters to user data: ``gsm7``, ``ucs2``, ``segment``
-``routing/`` who takes it, at what cost: ``msisdn``, ``sender``, ``table``
+``text/``    characters to user data, and data
+    ``gsm7``, ``ucs2``  octets                            ``cuts``        where pieces end
+    ``segment``    how many, and in a carrier's form
+``routing/`` who takes it, at what cost
+    ``msisdn``     numbers                                ``sender``      source addresses
+    ``table``      who takes a number, and what moved     ``offers``      its words
+    ``compile``    routes and sheets become offers        ``sheet``       a rate sheet from CSV
+    ``choice``     which offers a message may take
 ``store/``   LMDB, synchronous
     ``changes``    what can happen                        ``records``     what is kept
-    ``store``      one transaction a batch                ``ledger``      what each change does
-    ``life``       a message, step by step
+    ``store``      one transaction a batch                ``rules``       the configuration's say
+    ``ledger``     a batch in order; what granters ask    ``book``        its tables, and one step
+    ``proposals``  what apps submit and take              ``outcomes``    what became of grants
+    ``receipts``   what carriers tell us later            ``orders``      cancel, resolve, modes
+    ``life``       a message, step by step                ``fitting``     into a carrier's form
     ``messages``   the one copy in memory, and its row    ``waiting``     the queue's rows
-    ``grants``     what may be on a wire
+    ``grants``     what may be on a wire                  ``modes``       paused and drained ones
     ``matching``   whose receipt this is                  ``keys``        how things are found
     ``events``     an event's line                        ``eventlog``    each app's lines in order
     ``index``      random keys: recent ones in memory     ``deadlines``   what is due when
     ``references`` which number joins the segments        ``retention``   what ages out
-    ``view``       a message as ``query`` shows it        ``environment`` the file that opens LMDB
+    ``tags``       the messages of a campaign             ``search``      found by what is known
+    ``view``       a message as ``query`` shows it        ``trace``       and with every step
+    ``environment`` the file that opens LMDB
 ``traffic/`` binds and commits
     ``commit``     one ordered group commit for all       ``settle``      signals to changes (pure)
-    ``queue``      a bounded view of what waits (pure)    ``dispatch``    who is granted what
-    ``roster``     carriers, binds, and their groups      ``compose``     a segment's submit_sm
+    ``queue``      a bounded view of what waits (pure)    ``places``      where a message waits
+    ``roster``     carriers, binds, and their groups      ``dispatch``    what goes on which wire
+    ``granting``   the step that grants it                ``holding``     who is told ``held``
+    ``compose``    a segment's submit_sm
     ``link``       one stream: a reader and a writer      ``carrier``     keeps binds up
+    ``tls``        whom we believe, and why not           ``outbind``     waits to be called
+    ``metered``    whether a stream was read empty        ``counts``      of one carrier's links
 ``api/``     the face for apps
-    ``protocol``   lines to requests, answers to lines    ``fields``      the submit object
-    ``intake``     judges submits (pure)                  ``peers``       who is asking
-    ``conversation`` what a peer may say (pure)           ``connection``  one reader, one writer
-    ``server``     the listener                           ``outbox``      events to subscribers
+    ``protocol``   lines to requests, answers to lines    ``requests``    one struct a verb
+    ``fields``     the submit object                      ``answers``     one struct an answer
+    ``faults``     what is wrong with a field, in words   ``extras``      fields few submits have
+    ``intake``     judges submits (pure)                  ``placing``     offers under its wishes
+    ``controls``   what the daemon must serve             ``views``       what it shows
+    ``schema``     all of it for programs                 ``peers``       who is asking
+    ``conversation`` what a peer may say (pure)           ``replies``     what it is told (pure)
+    ``connection`` one reader, one writer                 ``outbox``      events to subscribers
+    ``server``     the listener
 ``simulator/`` an SMSC that does what a test needs
-    ``behaviour``  what a carrier does                    ``carrier``     answers and delivers
-    ``decisions``  what becomes of each submit            ``deliveries``  receipts, and from phones
+    ``profile``    a TOML file of it                      ``settings``    profiles and options
+    ``behaviour``  what a carrier does                    ``timetable``   and when otherwise
+    ``delay``      a number or a distribution             ``phones``      what they do by themselves
+    ``carrier``    answers and delivers                   ``decisions``   the lots that are drawn
+    ``batch``      what becomes of a read's submits       ``messages``    what query_sm is told
+    ``deliveries`` receipts, and from phones              ``outgoing``    where they wait
     ``schedule``   what is due later                      ``ledger``      what was submitted
+    ``join``       its segments, joined again             ``statistics``  what was counted
     ``link``       one stream in the SMSC's role          ``listen``      ports of many carriers
 """
 

@@ -6,6 +6,8 @@ Arguments in, exit codes and lines for people out; what a command does is in ``d
 
 from __future__ import annotations
 
+import faulthandler
+import os
 import signal
 import sys
 from enum import StrEnum
@@ -20,16 +22,19 @@ import typer
 
 from smppd import __version__, daemon, demo, log, terminal
 from smppd.api.peers import find_apps
-from smppd.config import Config, load
+from smppd.config import Config, load, load_credential_names
 from smppd.errors import ConfigError, StoreError
 from smppd.log import plain
-from smppd.simulator import Behaviour, Place, SimulatedCarrier, serve
+from smppd.simulator import Place, SimulatedCarrier, serve
+from smppd.simulator.listen import place_of
+from smppd.simulator.settings import BadOption, read_profiles, read_tls
+from smppd.systemd import DropinCarrier, read_environment, render_dropin
 from smppd.terminal import count_of, to_json
 
 app = typer.Typer(
     help="A durable SMPP routing daemon with direct carrier binds.",
+    cls=terminal.Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -43,6 +48,7 @@ ConfigOption = Annotated[
         help="Configuration directory; default: . when it holds smppd.toml, else /etc/smppd.",
     ),
 ]
+FILE_FOR_ALL_OR_ONE = "[CARRIER=]FILE"
 FOR_ALL_OR_ONE = "[CARRIER=]N"
 """How an option of ``simulate`` takes its value: for all carriers, or for one; repeatable."""
 
@@ -92,9 +98,11 @@ def run(
     """
     loaded = terminal.load_or_fail(config)
     log.configure(log_level)
+    sys.excepthook = log.report_crash
+    faulthandler.enable()  # systemd's watchdog ends us with SIGABRT: what did we hang on?
     logger = structlog.get_logger("smppd.cli")
     try:
-        trio.run(partial(daemon.run, loaded))
+        trio.run(partial(daemon.run, loaded, systemd=read_environment(os.environ, os.getpid())))
     except StoreError as error:
         logger.error("store_failed", reason=str(error))
         raise typer.Exit(terminal.STORE_FAILED) from None
@@ -111,11 +119,11 @@ def check(
 ) -> None:
     """Check the configuration, and show every problem at once.
 
-    Each with file, line, key and what to write.
+    Each with file, line, key and what to write. Warnings go to stderr, and leave it valid.
     """
     directory = terminal.find_config(config)
     try:
-        loaded = load(directory)
+        loaded = load(directory, terminal.find_credentials(), is_trial=True)
     except ConfigError as error:
         if as_json:
             problems = msgspec.to_builtins(error.problems)
@@ -123,23 +131,58 @@ def check(
             raise typer.Exit(terminal.BAD_CONFIG) from None
         terminal.show_problems(directory, error, sys.stdout)
         raise typer.Exit(terminal.BAD_CONFIG) from None
-    warnings = find_warnings(loaded)
     if as_json:
+        warnings = msgspec.to_builtins(loaded.warnings)
         print(to_json({"ok": True, "problems": [], "warnings": warnings}))
         return
-    for warning in warnings:
-        print(f"warning: {plain(warning)}", file=sys.stderr)
-    counts = (
-        count_of(len(loaded.carriers), "carrier"),
-        count_of(len(loaded.routing.routes), "route"),
-        count_of(len(find_apps(loaded.apps)), "app"),
-    )
-    print(f"{directory}: {', '.join(counts)}; no problem")
+    for warning in loaded.warnings:
+        print(f"warning: {plain(str(warning))}", file=sys.stderr)
+    print(f"{directory}: {', '.join(count_parts(loaded))}; no problem")
+
+
+@app.command("systemd-dropin")
+def systemd_dropin(
+    config: ConfigOption = None,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Of root's, a file a credential; default: in --config."),
+    ] = None,
+) -> None:
+    """Print the part of the unit that follows from the carriers: addresses and credentials."""
+    directory = terminal.find_config(config)
+    try:
+        loaded = load(directory, terminal.find_credentials(), is_trial=True)
+    except ConfigError as error:
+        terminal.show_problems(directory, error, sys.stderr)
+        raise typer.Exit(terminal.BAD_CONFIG) from None
+    names = load_credential_names(directory)
+    carriers = [
+        DropinCarrier(name, None if carrier.outbind else carrier.host, names.get(name))
+        for name, carrier in loaded.carriers.items()
+    ]
+    place = credentials or loaded.directory / "credentials"
+    print(render_dropin(carriers, Path(os.path.abspath(place))), end="")
+
+
+def count_parts(config: Config) -> list[str]:
+    """How much of everything a configuration has; sheets only where there are any."""
+    routing = config.routing
+    prices = sum(len(sheet.prices) for sheet in routing.sheets)
+    return [
+        count_of(len(config.carriers), "carrier"),
+        count_of(len(routing.routes), "route"),
+        *([count_of(prices, "price")] if prices else []),
+        count_of(len(find_apps(config.apps)), "app"),
+    ]
 
 
 @app.command()
 def simulate(
     config: ConfigOption = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(metavar=FILE_FOR_ALL_OR_ONE, help="How it behaves (docs/simulator.md)."),
+    ] = None,
     response_delay: Annotated[
         list[str] | None,
         typer.Option(metavar=FOR_ALL_OR_ONE, help="Seconds from submit_sm to its response."),
@@ -160,7 +203,24 @@ def simulate(
         list[str] | None,
         typer.Option(metavar=FOR_ALL_OR_ONE, help="Share of receipts that never come."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of chance: the same seed, the same chances.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of chance: the same seed, the same chances.")
+    ] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Every submit, as a line of JSON.")
+    ] = None,
+    tls_cert: Annotated[
+        list[str] | None,
+        typer.Option(metavar=FILE_FOR_ALL_OR_ONE, help="Listen with TLS, showing this (PEM)."),
+    ] = None,
+    tls_key: Annotated[
+        list[str] | None,
+        typer.Option(metavar=FILE_FOR_ALL_OR_ONE, help="Its key, where --tls-cert has none."),
+    ] = None,
+    tls_client_ca: Annotated[
+        list[str] | None,
+        typer.Option(metavar=FILE_FOR_ALL_OR_ONE, help="Clients must show a certificate of this."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="End with JSON, a carrier a line.")
     ] = False,
@@ -170,20 +230,25 @@ def simulate(
     Each listens where it is configured to be.
     """
     loaded = terminal.load_or_fail(config)
-    given = {
+    numbers = {
         "response_delay": response_delay,
         "receipt_delay": receipt_delay,
         "refuse_rate": refuse_rate,
         "undelivered_rate": undelivered_rate,
         "lose_receipt_rate": lose_receipt_rate,
     }
-    behaviours = read_behaviours(list(loaded.carriers), given, seed)
+    tls = {"tls_cert": tls_cert, "tls_key": tls_key, "tls_client_ca": tls_client_ca}
+    try:
+        profiles = read_profiles(loaded.carriers, profile or [], numbers, seed)
+        contexts = read_tls(loaded.carriers, tls)
+    except BadOption as error:
+        raise typer.BadParameter(str(error), param_hint=error.option) from None
+    except ConfigError as error:
+        for problem in error.problems:
+            print(plain(str(problem)), file=sys.stderr)
+        raise typer.Exit(terminal.BAD_CONFIG) from None
     places = [
-        Place(
-            carrier.host,
-            carrier.port,
-            SimulatedCarrier(name, carrier.system_id, carrier.password, behaviours[name]),
-        )
+        place_of(carrier, profiles[name], ledger=ledger or False, tls=contexts.get(name))
         for name, carrier in loaded.carriers.items()
     ]
     fault = trio.run(serve_until_signal, places, sys.stderr if as_json else sys.stdout)
@@ -203,29 +268,6 @@ def run_demo() -> None:
     raise typer.Exit(demo.run())
 
 
-def read_behaviours(
-    carriers: list[str], given: dict[str, list[str] | None], seed: int
-) -> dict[str, Behaviour]:
-    """Each carrier's behaviour from the options' values; typer.BadParameter for a wrong one."""
-    fields: dict[str, dict[str, float]] = {name: {} for name in carriers}
-    for option, values in given.items():
-        hint = "--" + option.replace("_", "-")
-        for value in values or ():
-            carrier, _, number = value.rpartition("=")
-            if carrier and carrier not in fields:
-                raise typer.BadParameter(f"there is no carrier {carrier!r}", param_hint=hint)
-            try:
-                for name in [carrier] if carrier else carriers:
-                    fields[name][option] = float(number)
-                    Behaviour(**fields[name])  # type: ignore[arg-type]  # all of them floats
-            except ValueError as error:
-                raise typer.BadParameter(f"{value!r}: {error}", param_hint=hint) from None
-    return {
-        name: Behaviour(seed=seed, **own)  # type: ignore[arg-type]  # all of them floats
-        for name, own in fields.items()
-    }
-
-
 async def serve_until_signal(places: list[Place], notices: TextIO) -> OSError | None:
     """Serves until SIGINT or SIGTERM, and says where; the fault when an address cannot be had."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -234,12 +276,20 @@ async def serve_until_signal(places: list[Place], notices: TextIO) -> OSError | 
                 await nursery.start(serve, places)
             except OSError as error:
                 return error
-            for host, port, carrier in places:
-                print(f"{carrier.name} listens on {host}:{port}", file=notices)
+            for place in places:
+                print(describe_place(place), file=notices)
             print("ready; Ctrl-C ends it", file=notices, flush=True)
             await anext(signals)
             nursery.cancel_scope.cancel()
     return None
+
+
+def describe_place(place: Place) -> str:
+    """Where a carrier is to be met."""
+    if place.outbind:
+        return f"{place.carrier.name} calls {place.outbind.host}:{place.outbind.port}"
+    how = " with TLS" if place.tls else ""
+    return f"{place.carrier.name} listens on {place.host}:{place.port}{how}"
 
 
 def show_statistics(carriers: list[SimulatedCarrier], *, as_json: bool) -> None:
@@ -270,18 +320,3 @@ STATISTICS: Final = (
     ("receipts_lost", "receipts lost"),
     ("waiting", "waiting"),
 )
-
-
-def find_warnings(config: Config) -> list[str]:
-    """What is allowed and hardly meant."""
-    warnings = []
-    if not any(app.inbound for app in find_apps(config.apps).values()):
-        warnings.append(
-            "no app has inbound = true: messages from phones are stored, told to nobody"
-        )
-    routed = {route.carrier for route in config.routing.routes}
-    warnings += [
-        f"carrier {name} is bound, but no route names it"
-        for name in config.carriers.keys() - routed
-    ]
-    return warnings

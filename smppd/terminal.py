@@ -6,47 +6,113 @@ between tabs, so that cut(1) and awk(1) read them. Nothing here knows a message 
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, NoReturn, TextIO
+from typing import Any, Final, NoReturn, TextIO
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
 from smppd.config import Config, load
-from smppd.config.load import DAEMON_FILE
+from smppd.config.daemon_file import DAEMON_FILE
 from smppd.errors import ConfigError
 from smppd.log import has_colour, plain
+from smppd.systemd import credentials_directory
 
 OK: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
+NOT_FOUND: Final = 4
+"""No such message, or none that fits."""
 INTERRUPTED: Final = 130
 """Ended by Ctrl-C, as shells count it: 128 and the signal's number."""
+PIPE_BROKEN: Final = 141
+"""Whoever read the output has left: 128 and SIGPIPE's number, as of a program that it ends."""
 # The others are named by sysexits.h.
 UNREACHABLE: Final = 69
 """EX_UNAVAILABLE: no daemon answers on the socket."""
 STORE_FAILED: Final = 74
 """EX_IOERR: the store cannot keep its promise."""
+OUTPUT_FAILED: Final = 74
+"""EX_IOERR: stdout takes no more."""
 NOT_PERMITTED: Final = 77
 """EX_NOPERM: the daemon, or the kernel, does not let this user."""
 BAD_CONFIG: Final = 78
 """EX_CONFIG: the configuration has problems."""
 
-_NUMBER: Final = re.compile(r"-|[0-9.]+(?: ?/ ?[0-9.]+)?")
-"""A cell of numbers, or of none: ``12``, ``0.0210``, ``7/50``, ``3 / 12``, ``-``."""
+_NUMBER: Final = re.compile(r"-|[+-]?[0-9.]+(?: ?/ ?[0-9.]+)?")
+"""A cell of numbers, or of none: ``12``, ``0.0210``, ``7/50``, ``3 / 12``, ``+0.01``, ``-``."""
+
+_OUTPUT_ERRORS: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT})
+"""What a write to stdout fails with, beside EPIPE: a full disk or device, a terminal gone."""
+
+_EMPTY: Final = frozenset({"", "-"})
+"""Cells that say nothing; a column of these alone is not drawn."""
 
 SYSTEM_DIRECTORY: Final = Path("/etc/smppd")
 
 COLUMNS_MIN: Final = 100
 """A table is laid out this wide at least: wrapped by the terminal it can be read, cut it cannot."""
+
+
+class Commands(TyperGroup):
+    """The commands of a face, and what becomes of each where its output has nowhere to go.
+
+    A broken pipe ends it silently: somebody piped into head(1). A full device is told.
+    """
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # as Typer has it
+        """Runs the command line and ends the process; what is still buffered is written first."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a locale that cannot say it all
+        with _ended_by_output():
+            try:
+                return super().main(*args, **kwargs)
+            finally:
+                sys.stdout.flush()
+
+    def invoke(self, ctx: Any) -> Any:  # Typer's context, wherever this release keeps it
+        """Runs one command."""
+        with _ended_by_output():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _ended_by_output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        _leave_stdout()
+        raise SystemExit(PIPE_BROKEN) from None
+    except OSError as error:
+        if error.errno not in _OUTPUT_ERRORS or error.filename is not None:
+            raise
+        _leave_stdout()
+        with suppress(OSError):
+            remedy = "make room where it goes, or send it elsewhere"
+            complain("the output cannot be written", error.strerror or "", remedy)
+        raise SystemExit(OUTPUT_FAILED) from None
+
+
+def _leave_stdout() -> None:
+    """What is still buffered goes nowhere: else the interpreter would try again, and complain."""
+    with suppress(OSError):  # a stdout that is no file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def complain(what: str, why: str, remedy: str) -> None:
@@ -70,11 +136,16 @@ def find_config(directory: Path | None) -> Path:
     return here if (here / DAEMON_FILE).is_file() else SYSTEM_DIRECTORY
 
 
+def find_credentials() -> Path | None:
+    """systemd's directory of credentials; None where a person runs the command."""
+    return credentials_directory(os.environ)
+
+
 def load_or_fail(directory: Path | None) -> Config:
     """The whole configuration, or every problem of it on stderr and the end."""
     place = find_config(directory)
     try:
-        return load(place)
+        return load(place, find_credentials())
     except ConfigError as error:
         show_problems(place, error, sys.stderr)
         raise typer.Exit(BAD_CONFIG) from None
@@ -110,16 +181,42 @@ def console() -> Console:
     )
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def is_drawn() -> bool:
+    """Whether somebody looks at stdout; else a program reads it, and wants fields and no more."""
+    return sys.stdout.isatty()
+
+
+def print_summary(text: str) -> None:
+    """The line over a table, for who looks at it."""
+    if is_drawn():
+        console().print(Text(plain(text), style="bold"), soft_wrap=True)
+
+
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    styles: Mapping[str, str] | None = None,
+) -> None:
     """A table on a terminal, else tab-separated lines. Cells are made plain; numbers go right.
 
-    Where it is too wide, the last column is folded: that is where words belong.
+    On a terminal a column that says nothing is left out, a cell that ``styles`` names is coloured,
+    and where it is too wide the last column is folded: that is where words belong.
     """
     shown = [[plain(cell) for cell in row] for row in rows]
-    if not sys.stdout.isatty():
+    if not is_drawn():
         for row in ([name.replace(" ", "_") for name in columns], *shown):
             print("\t".join(row))
         return
+    kept = [at for at in range(len(columns)) if any(row[at] not in _EMPTY for row in shown)]
+    if kept:
+        drawn = [[row[at] for at in kept] for row in shown]
+        _draw(title, [columns[at] for at in kept], drawn, styles or {})
+
+
+def _draw(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], styles: Mapping[str, str]
+) -> None:
     table = Table(
         title=title or None,
         title_justify="left",
@@ -130,11 +227,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     )
     last = len(columns) - 1
     for index, name in enumerate(columns):
-        right = all(_is_number(row[index]) for row in shown)
+        right = all(_is_number(row[index]) for row in rows)
         justify: JustifyMethod = "right" if right else "left"
         table.add_column(name, justify=justify, no_wrap=index < last, overflow="fold")
-    for row in shown:
-        table.add_row(*map(Text, row))
+    for row in rows:
+        table.add_row(*(Text(cell, style=styles.get(cell, "")) for cell in row))
     console().print(table)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 import trio
 
-from smppd.client import Client, DaemonUnreachable, connect
+from smppd.client import Connection, DaemonUnreachable, connect
 from smppd.simulator import Behaviour, SimulatedCarrier, SubmitRecord
 from smppd.simulator.deliveries import Delivery
 from smppd.simulator.schedule import Schedule
@@ -115,7 +115,7 @@ class App:
             pass
         return self._is_finished()
 
-    async def _submit(self, client: Client) -> None:
+    async def _submit(self, client: Connection) -> None:
         while True:
             refs = self._take_refs()
             if not refs:
@@ -145,7 +145,7 @@ class App:
         known = self.ids.setdefault(ref, answer["id"])
         assert known == answer["id"], f"{ref} was {known} and is {answer['id']}"
 
-    async def _read_events(self, client: Client) -> None:
+    async def _read_events(self, client: Connection) -> None:
         while True:
             events = await client.wait_events()
             for event in events:
@@ -176,9 +176,14 @@ class WatchedCarrier(SimulatedCarrier):
         self._note = note
 
     def answer(
-        self, signals: list[SubmitReceived], answers: Schedule[SubmitAnswer], now: float
+        self,
+        signals: list[SubmitReceived],
+        answers: Schedule[SubmitAnswer],
+        now: float,
+        *,
+        is_old: bool = False,
     ) -> None:
-        super().answer(signals, answers, now)
+        super().answer(signals, answers, now, is_old=is_old)
         self._note("submit_sm", len(signals))
 
     def take_deliveries(self, room: int, now: float) -> list[Delivery]:

@@ -63,14 +63,16 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Child:
-    """One process with its output in ``log``; ``with`` it, and it is gone at the end."""
+    """One process, of Python unless said otherwise, with its output in ``log``."""
 
-    def __init__(self, arguments: list[str], log: Path, cwd: Path) -> None:
+    def __init__(
+        self, arguments: list[str], log: Path, cwd: Path, program: str = sys.executable
+    ) -> None:
         self.log = log
         self._end_of_earlier = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, *arguments],
+                [program, *arguments],
                 cwd=cwd,
                 env=environment(),
                 stdin=subprocess.DEVNULL,
@@ -182,9 +184,9 @@ class Site:
             if child.is_running:
                 child.kill()
 
-    def start(self, *arguments: str, log: str) -> Child:
+    def start(self, *arguments: str, log: str, program: str = sys.executable) -> Child:
         """``python ARGUMENTS`` with output to the file ``log``; it ends with the site."""
-        child = Child(list(arguments), self.directory / log, self.directory)
+        child = Child(list(arguments), self.directory / log, self.directory, program)
         self.children.append(child)
         return child
 

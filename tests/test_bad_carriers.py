@@ -19,7 +19,7 @@ from typing import Final
 import pytest
 import trio
 
-from smppd.client import Client, connect
+from smppd.client import Connection, connect
 from smppd.simulator import SimulatedCarrier, serve
 from smppd.smpp import constants
 from smppd.smpp.pdu import HEADER
@@ -118,7 +118,9 @@ class RawSmsc:
 class Stage:
     """A running daemon between a good carrier and a bad one, and an app that listens."""
 
-    def __init__(self, site: Site, daemon: Child, good: SimulatedCarrier, client: Client) -> None:
+    def __init__(
+        self, site: Site, daemon: Child, good: SimulatedCarrier, client: Connection
+    ) -> None:
         self.site = site
         self.daemon = daemon
         self.good = good

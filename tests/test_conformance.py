@@ -62,6 +62,7 @@ def on_wire(submits: list[Submit]) -> list[SubmitSm]:
     """What a centre reads in the octets of these submits."""
     read = []
     for submit in submits:
+        assert isinstance(submit.pdu, SubmitSm), submit
         pdu = decode_submit_sm(encode_submit_sm(submit.pdu, 1)[16:])
         assert isinstance(pdu, SubmitSm), pdu
         read.append(pdu)

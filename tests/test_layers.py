@@ -25,6 +25,7 @@ FLOORS = (
     ("cli", "ctl"),
     ("demo",),
     ("daemon", "simulator", "client", "terminal"),
+    ("metrics",),
     ("api",),
     ("traffic",),
     ("store", "config"),
@@ -40,13 +41,27 @@ PURE = (
     "policy",
     "config",
     "store",
+    "client.lines",
+    "client.exchange",
     "api.protocol",
+    "api.requests",
+    "api.answers",
     "api.fields",
+    "api.faults",
+    "api.extras",
+    "api.placing",
+    "api.views",
+    "api.controls",
+    "api.schema",
     "api.conversation",
+    "api.replies",
     "api.intake",
     "traffic.settle",
     "traffic.queue",
+    "traffic.places",
+    "traffic.holding",
     "traffic.compose",
+    "traffic.counts",
 )
 
 # What a pure room must not name: the event loop, a clock, chance, the environment, a log.
@@ -77,6 +92,8 @@ CONFINED = (
     ("tomllib", ("config",), 1),
     ("msgspec.toml", ("config",), 1),
     ("smpplib", ("smpp.constants", "smpp.rare"), 2),
+    ("h11", ("metrics",), 1),
+    ("prometheus_client", ("metrics",), 2),
 )
 
 

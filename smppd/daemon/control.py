@@ -1,0 +1,188 @@
+"""The control verbs, done: what root, the daemon's user and admin apps may ask of a running daemon.
+
+Looking is in ``views`` and ``explain``, changing the configuration in ``reload``; here the verbs
+meet what they act on. Every answer comes after what it says is on disk.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable
+from difflib import get_close_matches
+from typing import Final
+
+import structlog
+import trio
+from msgspec import UNSET
+
+from smppd.api.controls import ControlFault
+from smppd.api.intake import Intake
+from smppd.api.requests import Doubtful, Explain, Find, Trace
+from smppd.api.views import (
+    CarriersView,
+    DoubtfulView,
+    ExplainedView,
+    FoundMessage,
+    FoundView,
+    ModeView,
+    ReloadedView,
+    ResolvedView,
+    RoutesView,
+    StatusView,
+    TraceView,
+)
+from smppd.config import AppConfig
+from smppd.daemon.explain import explain
+from smppd.daemon.fleet import Fleet
+from smppd.store.changes import CarrierMode, Rejection, Resolve, Resolved
+from smppd.store.records import STATE_NAMES
+from smppd.store.store import Store
+from smppd.traffic.commit import Committer
+
+FIND_SLICE_ROWS: Final = 500
+"""Messages looked at between two passes of the loop: two milliseconds."""
+
+DAY_MILLISECONDS: Final = 86_400_000
+"""How far back ``find`` looks unless it is told: what people ask about is of today."""
+
+log = structlog.get_logger("smppd.control")
+
+
+class Control:
+    """See ``api/controls.py`` for what each verb is."""
+
+    def __init__(
+        self,
+        *,
+        intake: Intake,
+        store: Store,
+        committer: Committer,
+        fleet: Fleet,
+        status: Callable[[], StatusView],
+        routes: Callable[[], RoutesView],
+        reload: Callable[[], Awaitable[ReloadedView]],
+        wall: Callable[[], int],
+    ) -> None:
+        self._intake = intake
+        self._store = store
+        self._committer = committer
+        self._fleet = fleet
+        self._wall = wall
+        self._reload = reload
+        self.status = status
+        self.routes = routes
+
+    def carriers(self) -> CarriersView:
+        """How the carriers and their binds are."""
+        return CarriersView(self.status().carriers)
+
+    def explain(self, asked: Explain) -> ExplainedView | ControlFault:
+        """Every offer for a number, and why it won or lost."""
+        apps = self._intake.apps
+        if asked.app is not UNSET and asked.app not in apps:
+            return _unknown("app", asked.app, apps)
+        app = AppConfig() if asked.app is UNSET else apps[asked.app]
+        states = {name: upkeep.state for name, upkeep in self._fleet.upkeeps.items()}
+        return explain(self._intake, asked, app, states, self._wall())
+
+    def trace(self, asked: Trace) -> TraceView | ControlFault:
+        """Every step of one message."""
+        found = self._store.trace(
+            app=None if asked.app is UNSET else asked.app,
+            message_id=None if asked.id is UNSET else asked.id,
+            ref=None if asked.ref is UNSET else asked.ref,
+        )
+        if found is None:
+            reason = "no message has this name, or it was deleted by retention"
+            return ControlFault("unknown_message", reason)
+        return found
+
+    def doubtful(self, asked: Doubtful) -> DoubtfulView:
+        """Messages with a segment nobody can know of, oldest first."""
+        found = self._store.doubtful(asked.limit + 1)
+        return DoubtfulView(found[: asked.limit], len(found) > asked.limit)
+
+    async def find(self, asked: Find) -> FoundView | ControlFault:
+        """Walks back from ``until`` to ``since`` in slices, until ``limit`` are found."""
+        if asked.state is not UNSET and asked.state not in STATE_NAMES:
+            return _unknown("state", asked.state, sorted(set(STATE_NAMES)))
+        to = None
+        if asked.to is not UNSET:
+            judged = self._intake.numbers.judge(asked.to, None, False)
+            if not isinstance(judged, str):
+                return ControlFault("bad_request", f"find: {judged.reason}")
+            to = judged
+        now = self._wall()
+        until = now if asked.until is UNSET else asked.until
+        since = until - DAY_MILLISECONDS if asked.since is UNSET else asked.since
+        found: list[FoundMessage] = []
+        before = 0
+        while True:
+            part = self._store.find(
+                to=to,
+                tag=None if asked.tag is UNSET else asked.tag,
+                app=None if asked.app is UNSET else asked.app,
+                state=None if asked.state is UNSET else asked.state,
+                since=since,
+                until=until,
+                before=before,
+                rows_max=FIND_SLICE_ROWS,
+            )
+            found += part.messages
+            before = part.next_before
+            if part.is_done or len(found) >= asked.limit:
+                break
+            await trio.lowlevel.checkpoint()
+        more = not part.is_done or len(found) > asked.limit
+        found = found[: asked.limit]
+        return FoundView(found, more, found[-1].accepted_at if more and found else since)
+
+    async def reload(self) -> ReloadedView:
+        """Puts the configuration on disk in force, whole or not at all."""
+        return await self._reload()
+
+    async def pause(self, carrier: str) -> ModeView | ControlFault:
+        """Nothing more to the carrier; its binds stay."""
+        return await self._set_mode(carrier, "paused", "carrier_paused")
+
+    async def resume(self, carrier: str) -> ModeView | ControlFault:
+        """The carrier runs again, whether it was paused or drained."""
+        return await self._set_mode(carrier, "running", "carrier_resumed")
+
+    async def drain(self, carrier: str | None) -> ModeView | ControlFault:
+        """Nothing new to the carrier, and its binds end; without one, as SIGTERM does."""
+        if carrier is not None:
+            return await self._set_mode(carrier, "drained", "carrier_draining")
+        if self._intake.draining:  # A second SIGTERM would cut the first one's drain short.
+            return ModeView(None, "draining", "draining")
+        signal.raise_signal(signal.SIGTERM)
+        return ModeView(None, "draining", "running")
+
+    async def resolve(self, message_id: str, action: str) -> ResolvedView | ControlFault:
+        """The operator's word on a doubtful message."""
+        assert action in ("resend", "drop"), "the request's type admits no other"
+        change = Resolve(message_id, action, self._wall())  # type: ignore[arg-type]  # just above
+        (result,) = await self._committer.commit([change])
+        if isinstance(result, Rejection):
+            code = "unknown_message" if result.code == "unknown_message" else "bad_request"
+            return ControlFault(code, result.reason)
+        assert isinstance(result, Resolved), f"a Resolve does not answer {result!r}"
+        log.info("message_resolved", id=message_id, action=action, state=result.state)
+        return ResolvedView(message_id, action, result.state)
+
+    async def _set_mode(
+        self, carrier: str, mode: CarrierMode, event: str
+    ) -> ModeView | ControlFault:
+        if carrier not in self._fleet.upkeeps:
+            return _unknown("carrier", carrier, self._fleet.upkeeps)
+        was = await self._fleet.set_mode(carrier, mode)
+        if was != mode:
+            log.info(event, carrier=carrier, was=was)
+        return ModeView(carrier, mode, was)
+
+
+def _unknown(what: str, name: str, known: object) -> ControlFault:
+    names = sorted(known)  # type: ignore[call-overload]
+    near = get_close_matches(name, names, 1)
+    advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
+    return ControlFault("bad_request", f"there is no {what} {name[:64]!r}; {advice}")

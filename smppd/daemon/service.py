@@ -1,0 +1,354 @@
+"""The daemon: what runs beside what, and how it starts, changes and ends.
+
+Start: store, listener, recovery, carriers; one dead carrier does not hold up the start. SIGHUP:
+the configuration is read again (``reload.py``). SIGTERM: no new submits, no new grants, half-sent
+messages finish within ``drain_timeout``, every bind unbinds in order, the last commit, the store
+closes. A second SIGTERM ends it at once. A bug or a StoreError ends it too: the next start
+recovers, and is the same start.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import structlog
+import trio
+
+from smppd import __version__
+from smppd import log as logging
+from smppd.api.intake import Intake
+from smppd.api.outbox import Outbox
+from smppd.api.peers import PeerTable, find_apps
+from smppd.api.server import Server
+from smppd.api.views import StatusView
+from smppd.config import CarrierConfig, Config, MetricsAddress
+from smppd.daemon.build import (
+    build_forms,
+    build_rules,
+    build_state,
+    build_table,
+    build_weights,
+)
+from smppd.daemon.control import Control
+from smppd.daemon.fleet import UNBIND_SECONDS_MAX, Fleet, Tools
+from smppd.daemon.health import log_health
+from smppd.daemon.heartbeat import Pulse, describe, feed_watchdog, tell_status
+from smppd.daemon.minute import summarise_carriers
+from smppd.daemon.reload import Reloader
+from smppd.daemon.sockets import listening_sockets
+from smppd.daemon.views import view_carrier, view_routes
+from smppd.errors import CommitterEnded, StoreError
+from smppd.metrics.lag import LoopLag, measure_lag
+from smppd.metrics.measures import Measures, render
+from smppd.metrics.server import Page, listening_on, serve_pages
+from smppd.routing.msisdn import NumberPlan
+from smppd.routing.table import RoutingTable
+from smppd.store.store import Store
+from smppd.systemd import Environment, Notifier
+from smppd.traffic.commit import Committer, free_octets
+from smppd.traffic.counts import CarrierCounts
+from smppd.traffic.dispatch import Dispatch, recover
+
+GARBAGE_THRESHOLD: Final = 20_000
+"""Containers allocated between passes over the youngest: some hundred messages' worth."""
+
+END_SECONDS_MAX: Final = 15.0
+"""After a drain: binds unbind (UNBIND_SECONDS_MAX), a reload's thread ends, the last commit."""
+
+log = structlog.get_logger("smppd.daemon")
+
+
+async def run(
+    config: Config, *, ready: Callable[[], None] | None = None, systemd: Environment | None = None
+) -> None:
+    """Serves until SIGTERM or SIGINT. ``ready`` is called when apps can connect.
+
+    Raises StoreError (the store cannot be opened or cannot keep its promise) and OSError (the
+    socket cannot be listened on).
+    """
+    daemon = Daemon(config, systemd or Environment())
+    try:
+        await daemon.run(ready)
+    except BaseExceptionGroup as group:
+        # An operator can act on these, and needs no traceback; anything else is a bug of ours.
+        _, causes = group.split(CommitterEnded)
+        _, bugs = group.split((CommitterEnded, StoreError, OSError))
+        if bugs is not None or causes is None:
+            raise
+        raise _first_leaf(causes) from group
+    finally:
+        daemon.close()
+
+
+class Daemon:
+    """Everything built from one configuration, and the nursery tree it runs in."""
+
+    def __init__(self, config: Config, systemd: Environment) -> None:
+        self._systemd = systemd
+        self._notifier = Notifier(systemd.notify_socket)
+        self._started_at = self._configured_at = read_wall_clock()
+        self._wanted = config.carriers
+        apps = find_apps(config.apps)
+        table = build_table(config)
+        carriers = {name: build_state(carrier) for name, carrier in config.carriers.items()}
+        rules = build_rules(config, config.carriers)
+        self._store = Store(config.daemon.state, rules, map_size=config.daemon.map_size)
+        for name, mode in self._store.modes().items():
+            if name in carriers:
+                carriers[name].mode = mode
+        self._dispatch = Dispatch(table, carriers, trio.current_time, build_weights(config))
+        self._outbox = Outbox()
+        self._intake = Intake(
+            f"smppd/{__version__}",
+            apps,
+            config.classes,
+            table,
+            NumberPlan(),
+            forms=build_forms(config),
+            has_tlvs=self._has_tlvs,
+            healthy_of=self._is_healthy,
+        )
+        self._committer = Committer(
+            self._store,
+            self._dispatch,
+            self._outbox,
+            read_wall_clock,
+            partial(free_octets, config.daemon.state),
+        )
+        tools = Tools(
+            self._store,
+            self._dispatch,
+            self._committer,
+            read_wall_clock,
+            lambda: self._config.daemon.drain_timeout,
+        )
+        self._fleet = Fleet(tools, self._carrier_gone)
+        for name, state in carriers.items():
+            self._fleet.add(config.carriers[name], state)
+        self._reloader = Reloader(
+            config,
+            systemd.credentials,
+            self._swap,
+            self._notifier,
+        )
+        self._server = Server(
+            intake=self._intake,
+            peers=PeerTable(apps, os.getuid()),
+            store=self._store,
+            committer=self._committer,
+            outbox=self._outbox,
+            controls=Control(
+                intake=self._intake,
+                store=self._store,
+                committer=self._committer,
+                fleet=self._fleet,
+                status=self.status,
+                routes=lambda: view_routes(self._config),
+                reload=self._reloader.reload,
+                wall=read_wall_clock,
+            ),
+            read_clock=read_wall_clock,
+        )
+        self._draining = trio.CancelScope()
+        self._loop_lag = LoopLag()
+
+    @property
+    def _config(self) -> Config:
+        return self._reloader.config
+
+    async def run(self, ready: Callable[[], None] | None) -> None:
+        """Starts everything, serves, and returns when a drain has ended."""
+        doubtful = recover(self._store, self._dispatch, read_wall_clock())
+        collect_garbage_rarely()
+        log.info("starting", version=__version__, doubtful=doubtful)
+        with (
+            listening_sockets(self._config.daemon.socket, self._systemd.sockets) as listeners,
+            trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals,
+        ):
+            async with trio.open_nursery() as committing:
+                committing.start_soon(self._committer.run)
+                async with trio.open_nursery() as binds:
+                    binds.start_soon(self._fleet.run)
+                    async with trio.open_nursery() as serving:
+                        await serving.start(self._server.serve, listeners)
+                        await self._start_side_tasks(serving)
+                        log.info("ready", socket=str(self._config.daemon.socket))
+                        self._notifier.ready()
+                        if ready is not None:
+                            ready()
+                        await self._serve_signals(signals, serving)
+                        binds.start_soon(self._hurry_on_signal, signals, binds.cancel_scope)
+                        await self._drain()
+                        serving.cancel_scope.cancel()
+                    self._fleet.stop()
+                    binds.cancel_scope.deadline = trio.current_time() + UNBIND_SECONDS_MAX
+                    await self._fleet.ended.wait()
+                    binds.cancel_scope.cancel()
+                self._committer.commit_now()
+                committing.cancel_scope.cancel()
+        log.info("stopped")
+
+    def close(self) -> None:
+        """Closes the store; what was committed is there at the next start."""
+        self._store.close()
+
+    def status(self) -> StatusView:
+        """What the control verb ``status`` answers."""
+        server = self._server.statistics()
+        return StatusView(
+            version=__version__,
+            pid=os.getpid(),
+            started_at=self._started_at,
+            configured_at=self._configured_at,
+            now=read_wall_clock(),
+            draining=self._intake.draining,
+            connections=server.connections,
+            subscriptions=server.subscriptions,
+            store=self._store.statistics(),
+            commits=self._committer.statistics(),
+            log_dropped=logging.dropped(),
+            carriers=[view_carrier(upkeep, self._store) for upkeep in self._fleet.upkeeps.values()],
+            warnings=[str(warning) for warning in self._config.warnings],
+        )
+
+    async def _start_side_tasks(self, nursery: trio.Nursery) -> None:
+        """What watches and tells, and carries no message."""
+        nursery.start_soon(summarise_carriers, self._read_counts)
+        nursery.start_soon(log_health, self._read_health)
+        nursery.start_soon(tell_status, self._notifier, lambda: describe(self.status()))
+        nursery.start_soon(measure_lag, self._loop_lag)
+        if self._systemd.watchdog is not None:
+            is_alive = Pulse(self._committer).is_alive
+            nursery.start_soon(feed_watchdog, self._notifier, self._systemd.watchdog, is_alive)
+        if (address := self._config.daemon.metrics) is not None:
+            await nursery.start(self._serve_metrics, address)
+
+    async def _serve_metrics(
+        self,
+        address: MetricsAddress | Path,
+        *,
+        task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        place = address if isinstance(address, Path) else (address.host, address.port)
+        pages = {"/metrics": lambda: Page(render(self._measure())), "/healthz": self._show_health}
+        async with listening_on(place) as listeners:
+            await serve_pages(pages, listeners, task_status=task_status)
+
+    def _measure(self) -> Measures:
+        apps = self._intake.apps
+        bounds = {name: self._store.event_bounds(name) for name in apps}
+        return Measures(
+            self.status(),
+            self._server.statistics().lines,
+            {name: max(found.latest - found.taken, 0) for name, found in bounds.items()},
+            self._reloader.is_good,
+            self._loop_lag,
+        )
+
+    def _show_health(self) -> Page:
+        """Well: somebody can submit, and somebody would take it."""
+        is_well = not self._intake.draining and any(
+            upkeep.state.is_healthy() for upkeep in self._fleet.upkeeps.values()
+        )
+        return Page((describe(self.status()) + "\n").encode(), is_well)
+
+    def _read_health(self) -> dict[str, bool]:
+        return {name: upkeep.state.is_healthy() for name, upkeep in self._fleet.upkeeps.items()}
+
+    def _read_counts(self) -> dict[str, CarrierCounts]:
+        return {name: upkeep.state.counts for name, upkeep in self._fleet.upkeeps.items()}
+
+    # -- the configuration ---
+
+    def _swap(self, config: Config, table: RoutingTable) -> None:
+        """Puts ``config`` in force, between two passes of the loop."""
+        self._configured_at = read_wall_clock()
+        self._wanted = config.carriers
+        apps = find_apps(config.apps)
+        known = self._fleet.upkeeps.keys()
+        for name, carrier in config.carriers.items():
+            if name in known:
+                self._fleet.change(carrier)
+            else:
+                state = build_state(carrier)
+                self._dispatch.add_carrier(state)
+                self._fleet.add(carrier, state)
+        for name in known - config.carriers.keys():
+            self._fleet.remove(name)
+        self._store.set_rules(build_rules(config, self._carriers_kept()))
+        self._dispatch.set_table(table, build_weights(config))
+        intake = self._intake
+        intake.apps, intake.classes, intake.table = apps, config.classes, table
+        intake.forms = build_forms(config)
+        self._server.peers = PeerTable(apps, os.getuid())
+        self._committer.wake()
+
+    def _has_tlvs(self, carrier: str) -> bool:
+        upkeep = self._fleet.upkeeps.get(carrier)
+        return upkeep is None or upkeep.state.has_tlvs
+
+    def _is_healthy(self, carrier: str) -> bool:
+        upkeep = self._fleet.upkeeps.get(carrier)
+        return upkeep is not None and upkeep.state.is_healthy()
+
+    def _carriers_kept(self) -> dict[str, CarrierConfig]:
+        """The profiles the store needs: of what is configured, and of what only drains."""
+        return {**self._fleet.configs(), **self._wanted}
+
+    def _carrier_gone(self, _name: str) -> None:
+        self._store.set_rules(build_rules(self._config, self._carriers_kept()))
+
+    # -- signals and the end ---
+
+    async def _serve_signals(self, signals: AsyncIterator[int], nursery: trio.Nursery) -> None:
+        """Reloads at each SIGHUP; returns at SIGTERM or SIGINT."""
+        async for number in signals:
+            if number != signal.SIGHUP:
+                return
+            nursery.start_soon(self._reloader.reload)
+
+    async def _drain(self) -> None:
+        """Lets the windows empty: no new submits, no new grants, up to ``drain_timeout``."""
+        self._intake.draining = True
+        self._dispatch.stop()
+        self._notifier.stopping(self._config.daemon.drain_timeout + END_SECONDS_MAX)
+        log.info("draining", timeout_s=self._config.daemon.drain_timeout)
+        with trio.move_on_after(self._config.daemon.drain_timeout) as self._draining:
+            await self._committer.wait_idle()
+
+    async def _hurry_on_signal(self, signals: AsyncIterator[int], binds: trio.CancelScope) -> None:
+        """A second signal closes now: what is unanswered becomes doubt, in the last commit."""
+        async for number in signals:
+            if number != signal.SIGHUP:
+                break
+        log.warning("hurrying")
+        self._draining.cancel()
+        binds.cancel()
+
+
+def collect_garbage_rarely() -> None:
+    """Spares the hot loop most of the collector's passes.
+
+    Records hold no cycles and are freed by their counts. At the default of 700 allocations the
+    collector looks through every live message's lists again and again: a seventh of all CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
+
+
+def read_wall_clock() -> int:
+    """Unix milliseconds: for records, validity and events; never for pacing or timers."""
+    return time.time_ns() // 1_000_000
+
+
+def _first_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first_leaf(first) if isinstance(first, BaseExceptionGroup) else first
