@@ -22,9 +22,10 @@ from smpplib.smpp import make_pdu, parse_pdu
 from bench.load import NUMBER_STRIDE, NUMBERS, make_lines, make_text
 from bench.pipeline import Pipeline, make_intake, make_table
 from bench.report import Host, print_host, read_host
+from smppd.api.answers import AcceptedAnswer, Answer
 from smppd.api.conversation import Conversation
 from smppd.api.peers import Rights
-from smppd.api.protocol import AcceptedAnswer, Answer, AppProtocol
+from smppd.api.protocol import AppProtocol
 from smppd.routing.msisdn import NumberPlan
 from smppd.simulator.deliveries import DELIVERED, build_receipt
 from smppd.smpp.constants import NPI_ISDN, TON_ALPHANUMERIC, TON_INTERNATIONAL
@@ -46,6 +47,7 @@ from smppd.store.events import encode_event
 from smppd.store.records import encode_record
 from smppd.terminal import print_table
 from smppd.text import gsm7, segment
+from smppd.text.segment import PLAIN_FORM
 from smppd.traffic.compose import build_submit
 
 REPEATS: Final = 5
@@ -136,9 +138,13 @@ def _text_cases() -> Iterator[Case]:
     long_text = make_text(3)
     yield Case("gsm7.encode", lambda: gsm7.encode(TEXT))
     yield Case("gsm7.encode, with extension characters", lambda: gsm7.encode(EXTENDED_TEXT))
-    yield Case("segment.split, one segment", lambda: segment.split(TEXT, "gsm7", 0))
-    yield Case("segment.split, three segments", lambda: segment.split(long_text, "gsm7", 7))
-    yield Case("segment.split, three of UCS-2", lambda: segment.split("汉" * 180, "ucs2", 7))
+    yield Case("segment.split, one segment", lambda: segment.split(TEXT, "gsm7", PLAIN_FORM, 0))
+    yield Case(
+        "segment.split, three segments", lambda: segment.split(long_text, "gsm7", PLAIN_FORM, 7)
+    )
+    yield Case(
+        "segment.split, three of UCS-2", lambda: segment.split("汉" * 180, "ucs2", PLAIN_FORM, 7)
+    )
 
 
 def _make_submit() -> SubmitSm:

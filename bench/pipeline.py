@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from bench.load import make_lines, make_text
-from smppd.api.conversation import Conversation, Read, conclude
+from smppd.api.conversation import Conversation
 from smppd.api.intake import Intake
 from smppd.api.peers import Rights, find_apps
 from smppd.api.protocol import AppProtocol
+from smppd.api.replies import Pending, conclude
 from smppd.config.model import DEFAULT_CLASSES
 from smppd.routing.msisdn import NumberPlan
 from smppd.routing.table import Route, RoutingTable
 from smppd.simulator import SimulatedCarrier
 from smppd.simulator.schedule import Schedule
-from smppd.smpp.session import BindTransceiver, Deliver, Session, SubmitAnswer, Timers
+from smppd.smpp.session import Bind, Deliver, Session, SubmitAnswer, Timers
 from smppd.smpp.signals import BindReceived, Signal, SubmitReceived
 from smppd.smpp.throughput import Throughput
 from smppd.store.changes import Change
@@ -101,7 +102,7 @@ class Pipeline:
             for answer in time_of(
                 "conclude", lambda: conclude(admission.replies, committed.results)
             )
-            if not isinstance(answer, Read)
+            if not isinstance(answer, Pending)
         ]
         time_of("encode answers", lambda: self._protocol.encode_answers(answers))
         events = time_of("read events", lambda: self.store.events_after(APP, self._seq, 1 << 20))
@@ -153,7 +154,7 @@ class Pipeline:
         return smsc.data_to_send()
 
     def _bind(self) -> None:
-        self._esme.bind(BindTransceiver("bench", "bench"), 0.0)
+        self._esme.bind(Bind("bench", "bench"), 0.0)
         (asked,) = self._smsc.receive_data(self._esme.data_to_send(), 0.0)
         assert isinstance(asked, BindReceived), repr(asked)
         self._smsc.accept_bind(asked, "bench", 0.0)

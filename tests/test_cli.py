@@ -120,6 +120,53 @@ def test_check_warns_of_a_carrier_without_a_route(tmp_path: Path) -> None:
     assert "carrier spare" in shown
 
 
+def test_check_with_json_shows_each_warning_with_its_place(tmp_path: Path) -> None:
+    Site(tmp_path, carriers={"alpha": {"throughput": 100_000}})
+    code, out, _ = invoke("check", "--json", "--config", str(tmp_path))
+    found = json.loads(out)
+    assert (code, found["ok"]) == (terminal.OK, True)
+    (warning,) = found["warnings"]
+    assert set(warning) == {"file", "key", "line", "text", "remedy"}
+    assert (warning["file"], warning["key"]) == ("carriers/alpha.toml", "throughput")
+
+
+def test_check_counts_the_prices_of_sheets(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    (site.directory / "alpha.csv").write_text("prefix,cost\n49,0.07\n44,0.02\n")
+    (site.directory / "routing.toml").write_text(
+        'currency = "USD"\n[[route]]\nprefix = ""\ncarrier = "alpha"\n'
+        '[[prices]]\ncarrier = "alpha"\nfile = "alpha.csv"\n'
+    )
+    code, out, shown = invoke("check", "--config", str(tmp_path))
+    assert (code, shown) == (terminal.OK, "")
+    assert out == f"{tmp_path}: 1 carrier, 1 route, 2 prices, 1 app; no problem\n"
+
+
+def test_check_shows_a_wrong_price_with_its_line(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    (site.directory / "alpha.csv").write_text("prefix;cost\n49;0,07\n")
+    with (site.directory / "routing.toml").open("a") as file:
+        file.write('prices = [{carrier = "alpha", file = "alpha.csv"}]\n')
+    code, out, _ = invoke("check", "--config", str(tmp_path))
+    assert code == terminal.BAD_CONFIG
+    assert out.startswith("alpha.csv:2: cost: '0,07' is not a cost; write 0.07, with a point\n")
+
+
+def test_credentials_are_systemds_and_a_check_goes_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path)
+    carrier = site.directory / "carriers" / "alpha.toml"
+    carrier.write_text(carrier.read_text().replace("password =", "password_credential ="))
+    (tmp_path / "secret").write_text("pa ss\n")
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    code, _, shown = invoke("check", "--config", str(tmp_path))
+    assert code == terminal.OK
+    assert "LoadCredential" in shown
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert terminal.load_or_fail(tmp_path).carriers["alpha"].password == "pa ss"
+
+
 def test_problems_do_not_act_on_the_terminal(broken: Path) -> None:
     (broken / "routing.toml").write_text('currency = "\\u001b[2J\\u202e"\n')
     _, out, _ = invoke("check", "--config", str(broken))
@@ -262,6 +309,46 @@ def test_simulator_refuses_at_the_rate_of_one_carrier(tmp_path: Path) -> None:
         )
     last = json.loads(done.stdout.splitlines()[-1])
     assert (last["event"], last["carrier"]) == ("delivered", "dear")
+
+
+def test_simulator_follows_a_profile_and_writes_a_ledger(tmp_path: Path) -> None:
+    profile, ledger = tmp_path / "profile.toml", tmp_path / "ledger.jsonl"
+    profile.write_text('refuse_rate = 1\nrefuse_status = "ESME_RINVDSTADR"\n', encoding="utf-8")
+    with Site(tmp_path) as site:
+        site.start_simulator("--profile", f"alpha={profile}", "--ledger", str(ledger))
+        site.wait_bound(site.start_daemon())
+        done = site.smppctl(
+            "send", "--to", "+4915123456789", "--from", "A", "--text", "x", "--wait", "--json"
+        )
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["event"] == "failed"
+    (record,) = [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()]
+    assert (record["text"], record["command_status"]) == ("x", 0x0B)
+
+
+def test_simulator_says_what_is_wrong_with_a_profile(tmp_path: Path) -> None:
+    Site(tmp_path)
+    profile = tmp_path / "profile.toml"
+    profile.write_text("refuse_rat = 1\n", encoding="utf-8")
+    code, _, shown = invoke("simulate", "--config", str(tmp_path), "--profile", str(profile))
+    assert code == terminal.BAD_CONFIG
+    assert "profile.toml:1: refuse_rat: unknown key 'refuse_rat'; did you mean" in shown
+
+
+def test_simulator_wants_a_certificate_for_a_carrier_with_tls(tmp_path: Path) -> None:
+    Site(tmp_path, carriers={"alpha": {"tls": {}}})
+    code, _, shown = invoke("simulate", "--config", str(tmp_path))
+    assert code == terminal.USAGE
+    assert "--tls-cert" in shown
+
+
+def test_simulator_says_how_it_is_met(tmp_path: Path) -> None:
+    certificate = Path(__file__).parent / "simulator" / "localhost.pem"
+    carriers: dict[str, dict[str, object]] = {"alpha": {"outbind": "127.0.0.1:9"}, "beta": {}}
+    with Site(tmp_path, carriers=carriers) as site:
+        simulator = site.start_simulator("--tls-cert", f"beta={certificate}")
+        assert "alpha calls 127.0.0.1:9\n" in simulator.output()
+        assert f"beta listens on 127.0.0.1:{site.ports['beta']} with TLS\n" in simulator.output()
 
 
 @pytest.mark.parametrize("rate", ["2", "-1", "much", "nobody=0.1", "alpha=x"])

@@ -17,7 +17,7 @@ import trio
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from smppd import terminal
-from smppd.client import Client, connect
+from smppd.client import Connection, connect
 from smppd.demo.plan import Planned, plan_messages
 from smppd.demo.report import Outcome, Story, find_differences, find_surprises, show_report
 from smppd.demo.stage import Stage, StageFailed, set_stage
@@ -69,7 +69,7 @@ async def _play_app(stage: Stage, plan: list[Planned]) -> list[Outcome]:
     return outcomes
 
 
-async def _follow(client: Client, stories: dict[str, Story], submitted: int) -> None:
+async def _follow(client: Connection, stories: dict[str, Story], submitted: int) -> None:
     """Gives each event to its message's story, until all are told."""
     progress = _Progress(f"{submitted} submitted, {len(stories)} accepted", len(stories))
     with progress:

@@ -14,18 +14,24 @@ itself, and an answer it has written may still be lost with the socket.
 """
 
 from smppd.simulator.behaviour import Behaviour
-from smppd.simulator.carrier import CarrierStatistics, SimulatedCarrier
-from smppd.simulator.ledger import SubmitRecord
+from smppd.simulator.carrier import SimulatedCarrier
+from smppd.simulator.join import MessageRecord, SubmitRecord, join
 from smppd.simulator.link import Link
 from smppd.simulator.listen import Place, carriers_from_config, serve
+from smppd.simulator.profile import Profile, load_profile
+from smppd.simulator.statistics import CarrierStatistics
 
 __all__ = [
     "Behaviour",
     "CarrierStatistics",
     "Link",
+    "MessageRecord",
     "Place",
+    "Profile",
     "SimulatedCarrier",
     "SubmitRecord",
     "carriers_from_config",
+    "join",
+    "load_profile",
     "serve",
 ]

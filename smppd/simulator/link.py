@@ -15,21 +15,26 @@ from typing import Final
 
 import trio
 
-from smppd.simulator.behaviour import Fault
+from smppd.simulator.behaviour import Behaviour, Fault
 from smppd.simulator.carrier import SimulatedCarrier
-from smppd.simulator.deliveries import Delivery, release_answers
+from smppd.simulator.deliveries import Delivery, dress, release_answers, undress
 from smppd.simulator.schedule import Schedule
 from smppd.smpp.session import Deliver, Session, SubmitAnswer, Timers
 from smppd.smpp.signals import (
     BindReceived,
+    CancelReceived,
     DeliverAnswered,
+    QueryReceived,
     SubmitReceived,
     Unanswered,
     Unwritten,
 )
 
 SYSTEM_ID: Final = "simulator"
-"""What our bind_transceiver_resp names the SMSC."""
+"""What our response to a bind names the SMSC."""
+
+INTERFACE_VERSION_OF_TLVS: Final = 0x34
+"""A bind of less is not sent any TLV, alert_notification or data_sm."""
 
 TIMERS: Final = Timers()
 
@@ -48,7 +53,8 @@ RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER of no time: close()
 class Link:
     """``run`` carries the session until it ends, and closes the stream.
 
-    ``carriers`` are those at this address; the system_id of the bind says which one it is.
+    ``carriers`` are those at this address; the system_id of the bind says which one it is. With
+    ``is_outbind`` the one carrier made the connection, and begins by asking to be bound to.
     """
 
     def __init__(
@@ -56,13 +62,21 @@ class Link:
         stream: trio.abc.Stream,
         carriers: Sequence[SimulatedCarrier],
         timers: Timers = TIMERS,
+        *,
+        is_outbind: bool = False,
     ) -> None:
         self._stream = stream
         self._carriers = carriers
         self._timers = timers
         self._carrier: SimulatedCarrier | None = None  # until a bind was accepted
+        for carrier in carriers:
+            carrier.begin(trio.current_time())
         window = min(carrier.behaviour.receipt_window for carrier in carriers)
         self._session = Session("smsc", window=window, timers=timers, now=trio.current_time())
+        if is_outbind:
+            (caller,) = carriers
+            self._session.outbind(caller.system_id, caller.password, trio.current_time())
+            caller.note_outbind()
         self._work = trio.Event()
         self._scope = trio.CancelScope()
         self._is_reading = False
@@ -70,8 +84,10 @@ class Link:
         self._answers: Schedule[SubmitAnswer] = Schedule(self._wake)
         self._submits = 0
         self._outstanding = 0
+        self._behaviour: Behaviour | None = None
+        self._is_old = False
         self._fault: Fault = "none"
-        self._coming_fault: Fault = "none"
+        self._coming: tuple[int, Fault] = (sys.maxsize, "none")
         self._fault_after = sys.maxsize
         self._last_words = b""
 
@@ -111,7 +127,8 @@ class Link:
             self._reads += 1
             if not data or self._outstanding > OUTSTANDING_MAX:
                 return self._scope.cancel()
-            self._receive(data, trio.current_time())
+            if self._fault != "stop_reading":
+                self._receive(data, trio.current_time())
             if self._fault == "stop_reading":
                 await trio.sleep_forever()  # the session's timers or the peer will end it
         return None
@@ -120,6 +137,7 @@ class Link:
         """What the session answers by itself needs nothing here."""
         submits: list[SubmitReceived] = []
         answered: list[DeliverAnswered] = []
+        asked: list[QueryReceived | CancelReceived] = []
         for signal in self._session.receive_data(data, now):
             if isinstance(signal, SubmitReceived):
                 submits.append(signal)
@@ -127,20 +145,33 @@ class Link:
                 answered.append(signal)
             elif isinstance(signal, BindReceived):
                 self._admit(signal, now)
+            elif isinstance(signal, QueryReceived | CancelReceived):
+                asked.append(signal)
         if self._carrier:
             self._carrier.settle(answered)
             self._take_submits(self._carrier, submits, now)
+            self._take_asks(self._carrier, asked, now)
         self._wake()
 
     def _admit(self, signal: BindReceived, now: float) -> None:
         """The carrier is the one whose credentials fit best."""
         carrier = max(self._carriers, key=lambda one: one.fits(signal))
+        carrier.advance(now)
         if status := carrier.judge_bind(signal):
             return self._session.refuse_bind(signal, status, now)
         self._session.accept_bind(signal, SYSTEM_ID, now)
         self._carrier = carrier
-        self._fault_after, self._coming_fault = carrier.behaviour.first_fault()
+        self._is_old = self._session.interface_version < INTERFACE_VERSION_OF_TLVS
+        self._foresee_fault(carrier)
         return carrier.enter(self, self._wake)
+
+    def _foresee_fault(self, carrier: SimulatedCarrier) -> None:
+        """The fault to come, counted from the bind, or from when the carrier came to have it."""
+        self._behaviour = carrier.behaviour
+        coming = self._behaviour.first_fault()
+        if coming != self._coming:
+            self._coming = coming
+            self._fault_after = min(sys.maxsize, self._submits + coming[0])
 
     def _take_submits(
         self, carrier: SimulatedCarrier, submits: list[SubmitReceived], now: float
@@ -149,12 +180,29 @@ class Link:
         if taken := submits[:room]:
             self._submits += len(taken)
             self._outstanding += len(taken)
-            carrier.answer(taken, self._answers, now)
+            carrier.answer(taken, self._answers, now, is_old=self._is_old)
             carrier.note_outstanding(self._outstanding)
         carrier.swallow(submits[room:])
-        if self._fault == "none" and self._submits >= self._fault_after:
-            self._last_words = self._collect(now)
-            self._fault = self._coming_fault
+        self._fall(now)
+
+    def _take_asks(
+        self, carrier: SimulatedCarrier, asked: list[QueryReceived | CancelReceived], now: float
+    ) -> None:
+        """What is asked of messages, in order, behind the submits that were read with it."""
+        for one in asked:
+            if isinstance(one, QueryReceived):
+                self._session.answer_query([carrier.query(one, now)])
+            else:
+                self._session.answer_cancel([carrier.cancel(one, now)])
+
+    def _fall(self, now: float) -> None:
+        """Into the fault, once its time has come: what was answered goes out before."""
+        if self._fault != "none" or self._submits < self._fault_after:
+            return
+        self._last_words = self._collect(now)
+        self._fault = self._coming[1]
+        if self._fault == "unbind":
+            self._session.unbind(now)
 
     # Writing
 
@@ -164,6 +212,8 @@ class Link:
             now = trio.current_time()
             if now >= session.next_deadline() and await self._may_judge():
                 session.handle_timers(now)
+            if self._carrier:
+                self._follow(self._carrier, now)
             if data := self._take_output(now):
                 await self._send(data)
             elif session.closed:
@@ -172,6 +222,13 @@ class Link:
                 return self._reset()
             else:
                 await self._wait(now)
+
+    def _follow(self, carrier: SimulatedCarrier, now: float) -> None:
+        """Notice that the carrier behaves otherwise now."""
+        carrier.advance(now)
+        if carrier.behaviour is not self._behaviour:
+            self._foresee_fault(carrier)
+            self._fall(now)
 
     def _take_output(self, now: float) -> bytes:
         """What goes out now; behind the last words nothing does, if there were such."""
@@ -186,15 +243,26 @@ class Link:
         session = self._session
         receipts = b""
         if self._carrier and session.deliver_room:
+            if not self._is_old:
+                session.alert(self._carrier.take_alerts())
             deliveries = self._carrier.take_deliveries(session.deliver_room, now)
-            session.deliver([Deliver(delivery, delivery.pdu) for delivery in deliveries], now)
-            if self._carrier.behaviour.receipts_before_responses:
+            session.deliver(self._form(deliveries, self._carrier.behaviour), now)
+            if self._carrier.holds_answers:
                 receipts = session.data_to_send()
                 release_answers(deliveries)
         answers = self._answers.take(now)
         self._outstanding -= len(answers)
         session.answer(answers)
         return receipts + session.data_to_send()
+
+    def _form(self, deliveries: list[Delivery], behaviour: Behaviour) -> list[Deliver]:
+        """As the carrier sends them, to this peer."""
+        if self._is_old:
+            return [Deliver(one, undress(one)) for one in deliveries]
+        receipt, command = behaviour.receipt, behaviour.deliver_command
+        if command == "deliver_sm" and receipt in ("text", "text+tlv"):
+            return [Deliver(one, one.pdu) for one in deliveries]
+        return [Deliver(one, dress(one, receipt, command)) for one in deliveries]
 
     async def _send(self, data: bytes) -> None:
         limit = FLUSH_SECONDS_MAX if self._session.closed else self._timers.response_timer
@@ -211,6 +279,8 @@ class Link:
         deadline = self._session.next_deadline()
         if self._fault not in ("hang", "drop"):
             deadline = min(deadline, self._answers.next_at())
+            if self._carrier:
+                deadline = min(deadline, self._carrier.changes_at)
             if self._carrier and self._session.deliver_room:
                 deadline = min(deadline, self._carrier.next_at(now))
         with trio.move_on_at(deadline):
@@ -232,6 +302,9 @@ class Link:
                 return True
 
     def _reset(self) -> None:
-        if isinstance(self._stream, trio.SocketStream):
-            self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        stream = self._stream
+        if isinstance(stream, trio.SSLStream):
+            stream = stream.transport_stream
+        if isinstance(stream, trio.SocketStream):
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         self._scope.cancel()

@@ -39,6 +39,14 @@ class Schedule(Generic[T]):
         heapq.heappush(self._heap, _Batch(due, self._puts, things))
         self._wake()
 
+    def put_each(self, things: list[T], dues: list[float]) -> None:
+        """Keep each until its own time; side by side in two lists."""
+        if dues and dues.count(dues[0]) == len(dues):
+            self.put(things, dues[0])
+            return
+        for thing, due in zip(things, dues, strict=True):
+            self.put([thing], due)
+
     def take(self, now: float) -> list[T]:
         """Everything that is due, the oldest first."""
         things: list[T] = []

@@ -44,7 +44,7 @@ def test_every_destination_is_a_valid_number() -> None:
 @pytest.mark.parametrize("segments", [1, 2, 3, 10, 255])
 def test_a_text_needs_as_many_segments_of_gsm_7_as_were_asked_for(segments: int) -> None:
     (submit,) = read_submits(1, segments)
-    assert segment.plan(str(submit.text), "auto") == segment.Plan("gsm7", segments)
+    assert segment.plan(str(submit.text), "auto") == segment.Plan("gsm7", segments, segments)
 
 
 def test_a_client_counts_answers_and_finals_and_ends_when_all_are_final() -> None:
