@@ -1,0 +1,47 @@
+"""What the client raises; what the daemon says of one message is never raised, but returned.
+
+::
+
+    SmppdError
+    ├── DaemonUnreachable   nobody listens there, or no answer came in time
+    ├── ProtocolError       the daemon answered ``error``, or something that is no answer
+    └── EventsLost          events between two of a loop are no longer kept
+"""
+
+from __future__ import annotations
+
+from smppd.errors import SmppdError
+
+
+class DaemonUnreachable(SmppdError):
+    """Nobody listens on the socket, or no answer came. What was not answered is not known to be
+    accepted: submit it again under the same ``ref``.
+    """
+
+
+class ProtocolError(SmppdError):
+    """The daemon answered ``error``, or something that is no answer. ``code`` is the contract's."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class EventsLost(SmppdError):
+    """Events after ``after`` and before ``oldest`` will not come: taken by somebody, aged out, or
+    of another state than the daemon's present one. A loop begun anew goes on with ``oldest``.
+
+    ``latest`` is the last event there is.
+    """
+
+    def __init__(self, after: int, oldest: int, latest: int) -> None:
+        lost = f"events after {after} are no longer kept; the oldest is {oldest}"
+        if latest < after:
+            lost = (
+                f"the daemon's last event is {latest}, yet {after} was seen: its state is another"
+            )
+        super().__init__(lost)
+        self.after = after
+        self.oldest = oldest
+        self.latest = latest
