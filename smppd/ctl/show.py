@@ -1,19 +1,20 @@
-"""What smppctl shows: a submit's answer, events and the daemon's status, for people or as JSON.
+"""What smppctl shows in lines: a submit's answer, events, the daemon's status.
 
-Numbers are masked unless told otherwise, and what strangers wrote is made plain. The shapes are
-docs/protocol.md's.
+What strangers wrote is made plain. The shapes are docs/protocol.md's.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Final
 
 from smppd import terminal
 from smppd.client import JsonObject
-from smppd.log import mask, plain
+from smppd.ctl.masking import hide
+from smppd.ctl.tables import STYLES
+from smppd.ctl.times import show_duration, show_time
+from smppd.log import plain
 from smppd.terminal import count_of, to_json
 
 FINAL_STATES: Final = frozenset({"delivered", "failed", "expired", "cancelled", "unconfirmed"})
@@ -34,15 +35,14 @@ BIND_COLUMNS: Final = (
     "limit",
     "pace",
     "reconnects",
+    "mode",
     "reason",
 )
 
 
-def show_answer(answer: JsonObject, *, as_json: bool) -> None:
-    """The answer to a submit; one that was not accepted goes to stderr, unless ``as_json``."""
-    if as_json:
-        print(to_json(answer), flush=True)
-    elif answer["type"] != "accepted":
+def show_submitted(answer: JsonObject) -> None:
+    """The answer to a submit; one that was not accepted goes to stderr."""
+    if answer["type"] != "accepted":
         why, _, remedy = answer["reason"].partition("; ")
         terminal.complain(f"{answer['type']}: {answer['code']}", why, remedy)
     else:
@@ -69,9 +69,8 @@ def is_last(event: JsonObject) -> bool:
 def show_events(events: list[JsonObject], *, reveal: bool, as_json: bool) -> None:
     """One line each; numbers masked unless ``reveal``."""
     for event in events:
-        if not reveal:
-            event = event | {key: mask(event[key]) for key in ("from", "to") if key in event}
-        print(to_json(event) if as_json else describe_event(event))
+        shown = event if reveal else hide(event)
+        print(to_json(shown) if as_json else describe_event(shown))
     sys.stdout.flush()
 
 
@@ -109,7 +108,8 @@ def show_status(found: JsonObject) -> None:
     )
     for warning in found["warnings"]:
         print(f"warning: {plain(warning)}", file=sys.stderr)
-    terminal.print_table("", BIND_COLUMNS, list(_bind_rows(found["carriers"], now)))
+    rows = list(_bind_rows(found["carriers"], now))
+    terminal.print_table("", BIND_COLUMNS, rows, STYLES)
 
 
 def _bind_rows(carriers: list[JsonObject], now: int) -> Iterator[list[str]]:
@@ -125,19 +125,30 @@ def _bind_rows(carriers: list[JsonObject], now: int) -> Iterator[list[str]]:
                 f"{carrier['throughput']:g}" if carrier["throughput"] else "-",
                 "-" if carrier["pace"] is None else f"{carrier['pace']:g}",
                 str(bind["reconnects"]),
+                "-" if carrier["mode"] == "running" else carrier["mode"],
                 bind["reason"] or "-",
             ]
 
 
-def show_time(at: int) -> str:
-    """Unix milliseconds as the local time of day."""
-    return datetime.fromtimestamp(at / 1000, UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
+def show_quoted(answer: JsonObject) -> None:
+    """What a message would take; why it would be rejected goes to stderr."""
+    known = {
+        "segments": answer["segments"] and count_of(answer["segments"], "segment"),
+        "encoding": answer["encoding"],
+        "carrier": answer["carrier"] and f"by {answer['carrier']}",
+        "cost": answer["cost"] and f"{answer['cost']} {answer['currency']}",
+    }
+    if parts := [str(part) for part in known.values() if part]:
+        print(plain("  ".join(parts)))
+    if answer["blocked_by"]:
+        why, _, remedy = answer["reason"].partition("; ")
+        terminal.complain(f"would be rejected: {answer['blocked_by']}", why, remedy)
 
 
-def show_duration(milliseconds: int) -> str:
-    """``4 s``, ``3 min``, ``5 h``, ``2 d``: the largest unit there is one of."""
-    seconds = max(0, milliseconds) // 1000
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+def show_cancelled(answer: JsonObject) -> None:
+    """How many will never be sent, and for how many it was too late."""
+    count, late = answer["count"], answer["too_late"]
+    handed = f"; too late for {late}: a carrier has a part of it" if late else ""
+    if not count and not late:
+        handed = ": nothing of the tag waits" if "tag" in answer else ": it has ended already"
+    print(f"{count_of(count, 'message')} cancelled{handed}")

@@ -7,19 +7,22 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import msgspec
 import trio
 import typer
 
 from smppd import terminal
-from smppd.client import Client, DaemonUnreachable, JsonObject, ProtocolError, connect
+from smppd.client import Connection, DaemonUnreachable, JsonObject, ProtocolError, connect
 from smppd.config import load_daemon
 from smppd.errors import ConfigError
 
 ANSWER_SECONDS_MAX: Final = 30.0
-"""For any one answer: a daemon that takes longer is as good as away."""
+"""For an answer: a daemon that takes longer is as good as away."""
+
+SEARCH_SECONDS_MAX: Final = 600.0
+"""For what walks many messages, such as ``find``: ten million, beside traffic."""
 
 
 class Daemon(msgspec.Struct, frozen=True):
@@ -30,20 +33,22 @@ class Daemon(msgspec.Struct, frozen=True):
     app: str | None
 
 
-async def answered(ask: Callable[[], Awaitable[JsonObject]]) -> JsonObject:
-    """An answer within ANSWER_SECONDS_MAX, or DaemonUnreachable."""
+async def ask(
+    client: Connection, request: JsonObject, seconds: float = ANSWER_SECONDS_MAX
+) -> JsonObject:
+    """An answer within ``seconds``, or DaemonUnreachable; ProtocolError where it is an error."""
     try:
-        with trio.fail_after(ANSWER_SECONDS_MAX):
-            return await ask()
+        with trio.fail_after(seconds):
+            return await client.ask(request)
     except trio.TooSlowError:
-        raise DaemonUnreachable(f"no answer in {ANSWER_SECONDS_MAX:g} s") from None
+        raise DaemonUnreachable(f"no answer in {seconds:g} s") from None
 
 
 def talk(
-    place: Daemon, converse: Callable[[Client], Awaitable[int]], *, greet: bool = True
+    place: Daemon, converse: Callable[[Connection], Awaitable[int]], *, greet: bool = True
 ) -> None:
     """Holds one conversation with the daemon and ends the command with its exit code."""
-    path = place.socket or _find_socket(place.config)
+    path = find_socket(place)
 
     async def hold() -> int:
         async with connect(path, place.app, greet=greet) as client:
@@ -55,12 +60,18 @@ def talk(
     except DaemonUnreachable as error:
         _fail_unreachable(error)
     except ProtocolError as error:
-        _fail_refused(error)
+        fail_refused(error)
+    except UnicodeEncodeError:
+        # The shell gave octets that are no characters (PEP 383), and JSON has no such thing.
+        raise typer.BadParameter("holds octets that are no characters in your locale") from None
     raise typer.Exit(code)
 
 
-def _find_socket(directory: Path | None) -> Path:
-    found = terminal.find_config(directory)
+def find_socket(place: Daemon) -> Path:
+    """As given, or as the configuration says, which must have no problem there."""
+    if place.socket is not None:
+        return place.socket
+    found = terminal.find_config(place.config)
     try:
         return load_daemon(found).socket
     except ConfigError as error:
@@ -78,7 +89,7 @@ def _ended_by_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGINT, former)
 
 
-def _fail_unreachable(error: DaemonUnreachable) -> None:
+def _fail_unreachable(error: DaemonUnreachable) -> NoReturn:
     if isinstance(error.__cause__, PermissionError):
         remedy = "run it as a user who may enter the socket's directory"
         terminal.fail(terminal.NOT_PERMITTED, "the socket is closed to you", str(error), remedy)
@@ -86,14 +97,27 @@ def _fail_unreachable(error: DaemonUnreachable) -> None:
     terminal.fail(terminal.UNREACHABLE, "the daemon cannot be reached", str(error), remedy)
 
 
-def _fail_refused(error: ProtocolError) -> None:
-    what = f"the daemon refused: {error.code}"
-    if error.code == "not_allowed":
-        remedy = "run it as the app's user, the daemon's user or root; see [apps] in smppd.toml"
-        terminal.fail(terminal.NOT_PERMITTED, what, error.reason, remedy)
-    if error.code in ("unknown_app", "hello_required") or "hello needs 'app'" in error.reason:
+# By the code of an ``error``: the exit code, and what to do where the reason does not say it.
+REFUSALS: Final = {
+    "not_allowed": (
+        terminal.NOT_PERMITTED,
+        "run it as the app's user, the daemon's user or root; see [apps] in smppd.toml",
+    ),
+    "unknown_app": (terminal.USAGE, "name one of smppd.toml's apps with --app"),
+    "hello_required": (terminal.USAGE, "name one of smppd.toml's apps with --app"),
+    "bad_request": (terminal.USAGE, "correct the command; --help shows what it takes"),
+    "unknown_message": (
+        terminal.NOT_FOUND,
+        "smppctl find looks by number, tag and time; another app's is found with --app",
+    ),
+    "busy": (terminal.FAILED, "end a connection, or try again"),
+}
+
+
+def fail_refused(error: ProtocolError) -> NoReturn:
+    """Complains of an ``error`` of the daemon and ends the command."""
+    code, remedy = REFUSALS.get(error.code, (terminal.FAILED, "see the daemon's log"))
+    why, _, advice = error.reason.partition("; ")
+    if "'app'" in error.reason:
         remedy = "name one of smppd.toml's apps with --app"
-        terminal.fail(terminal.USAGE, what, error.reason, remedy)
-    terminal.fail(
-        terminal.FAILED, what, error.reason, "correct the command, or see the daemon's log"
-    )
+    terminal.fail(code, f"the daemon refused: {error.code}", why, advice or remedy)
