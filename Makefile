@@ -4,11 +4,14 @@
 #   make test     install what development needs, by lock file, then run the tests
 #   make check    style, types and tests: what .ci/run runs
 #
-# Two stamps in .venv keep a second call quick: .runtime (the project) and .dev (the locked set).
+# Stamps keep a second call quick: .venv/.runtime (the project), .venv/.dev (the locked set), and
+# tests/peers/node_modules/.made (npm's smpp, an SMSC that the tests talk to; needs node and npm,
+# and without them those tests are skipped and say so).
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PEERS  := tests/peers/node_modules
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 
 .PHONY: demo test style types check bench lock clean
@@ -17,7 +20,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 demo: $(VENV)/.runtime
 	$(BIN)/smppd demo
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(PEERS)/.made
 	$(BIN)/python -m pytest $(ARGS)
 
 style: $(VENV)/.dev
@@ -43,7 +46,7 @@ lock:
 	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-lock dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lock $(PEERS) dist .mypy_cache .ruff_cache .hypothesis
 	find smppd tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --clear: a venv that broke off half-made (no python3-venv, say) is made anew.
@@ -61,3 +64,9 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml requirements-dev.lock
 	@$(PIP) install --require-hashes --requirement requirements-dev.lock
 	@$(PIP) install --no-deps --editable .
 	@touch $@ $(VENV)/.runtime
+
+$(PEERS)/.made: tests/peers/package.json tests/peers/package-lock.json
+	@if ! command -v npm >/dev/null; then echo "No npm here: tests/peers will be skipped."; \
+	else echo "Installing the locked peers into $(PEERS) ..."; \
+		npm ci --prefix tests/peers --silent && touch $@ \
+		|| { echo "npm ci failed: tests/peers will be skipped." >&2; [ "$$CI" != true ]; }; fi
