@@ -21,6 +21,14 @@ def plan_message(message: Message, form: Form) -> Plan | NotEncodable | TooLong:
     return segment.plan(message.text, extras.wanted, form.for_flash() if extras.flash else form)
 
 
+def needs_tlvs(message: Message) -> bool:
+    """Whether its submit_sm's carry optional parameters, which SMPP 3.3 has not."""
+    if message.extras is not None and message.extras.tlvs:
+        return True
+    is_sar = message.form is not None and message.form.long_message == "sar"
+    return message.units > 0 or (is_sar and len(message.parts) > 1)
+
+
 def fit_message(message: Message, form: Form | None) -> bool:
     """Plans a message of which nothing was taken for ``form`` (None: the plain one); False, and
     nothing changed, where it cannot be written so."""

@@ -13,6 +13,7 @@ from math import ceil
 from typing import Final
 
 from smppd.store import life
+from smppd.store.fitting import needs_tlvs
 from smppd.store.ledger import Ledger
 from smppd.store.records import GRANTED, LANES, WAITING, Message
 from smppd.traffic.places import Places
@@ -131,7 +132,7 @@ class Granting:
         granted = 0
         while granted < room and len(live) > 1:
             lane = carrier.lane
-            if lane not in live or credits[lane] <= 0:
+            if credits[lane] <= 0:
                 carrier.lane = lane = _NEXT_LANE[lane]
                 credits[lane] += self._weights[lane]
                 continue
@@ -143,6 +144,7 @@ class Granting:
                 live.remove(lane)
                 credits[lane] = 0
         if granted < room and live:  # nobody to share with: nothing is owed
+            credits[live[0]] = 0
             left = room - granted
             granted += self._grant_lane(ledger, slot, live[0], left, left, now_ms)
         return granted
@@ -218,6 +220,10 @@ class Granting:
         carrier = slot.carrier
         if message.carrier != carrier.name and not self._bind(ledger, message, carrier, cost):
             self._places.release(ledger, message, now_ms)
+            return 0
+        if not carrier.has_tlvs and needs_tlvs(message):
+            # It was begun when the carrier still spoke 3.4: the rest of it cannot be said any more.
+            ledger.fail(message, "no_route_left")
             return 0
         parts = message.parts
         indexes = [0] if len(parts) == 1 else _waiting_indexes(message)[:room]

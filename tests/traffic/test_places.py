@@ -400,3 +400,55 @@ def test_paused_carrier_with_other_binds_is_paused_still(open_house: Open) -> No
     house.up("alpha")
     assert taken(house) == {}
     assert house.told() == [("r1", "held")]
+
+
+# --- a carrier that a reload made speak SMPP 3.3 ---
+
+
+def turn_to_3_3(house: House) -> None:
+    house.profiles["alpha"] = CarrierProfile(has_tlvs=False)
+    house.dispatch.replace_carrier(house.make_state("alpha"))
+    house.store.set_rules(house.rules)
+    house.up("alpha")
+
+
+def test_half_sent_message_whose_carrier_lost_its_tlvs_fails_and_says_what_was_taken(
+    open_house: Open,
+) -> None:
+    form = Form(long_message="sar")
+    house = open_house(window=1, profiles={"alpha": CarrierProfile(form=form)})
+    house.up("alpha")
+    house.submit("long", text="x" * 400, segments=3, form=form)
+    house.answer(house.take("alpha"))
+    house.down("alpha")
+    turn_to_3_3(house)
+    assert house.take("alpha") == []
+    (event,) = house.events()
+    assert (event["event"], event["code"], event["segments_taken"]) == (
+        "failed",
+        "no_route_left",
+        1,
+    )
+
+
+def test_promised_resend_with_tlvs_to_a_carrier_that_lost_them_is_not_made_and_told(
+    open_house: Open,
+) -> None:
+    house = open_house()
+    house.up("alpha")
+    submit_each(house, "r1", extras=Extras(tlvs={0x1401: b"\1"}))
+    house.down("alpha", doubt=[tag_of(submit) for submit in house.take("alpha")])
+    turn_to_3_3(house)
+    assert house.take("alpha") == []
+    assert codes(house) == [("uncertain", True), ("uncertain", False)]
+
+
+def test_message_with_tlvs_that_had_not_begun_goes_to_a_carrier_that_has_them(
+    open_house: Open,
+) -> None:
+    house = open_three(open_house)
+    submit_each(house, "r1", extras=Extras(tlvs={0x1401: b"\1"}))
+    house.answer(house.take("alpha"), verdict=Verdict.SLOW)
+    house.down("alpha")
+    turn_to_3_3(house)
+    assert taken(house) == {"beta": ["r1"]}
