@@ -111,7 +111,7 @@ def _add_what_was_taken(line: AppEvent, message: Message, currency: str) -> None
     if taken < total:
         line.segments_taken = taken
     line.cost = cost_of(message.cost, taken)
-    line.currency = currency
+    line.currency = message.currency or currency
 
 
 def _add_fact(line: AppEvent, fact: Fact) -> None:

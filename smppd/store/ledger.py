@@ -92,6 +92,7 @@ class Ledger(Book):
             return False
         message.carrier = carrier
         message.cost = cost
+        message.currency = self.rules.currency
         message.receipts = self._receipts_asked(message, carrier)
         return True
 

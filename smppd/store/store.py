@@ -112,7 +112,8 @@ class Store:
         return Committed(results, apps)
 
     def set_rules(self, rules: LedgerRules) -> None:
-        """A reload's rules, from the next commit on; events and views are in its currency."""
+        """A reload's rules, from the next commit on. What a message costs stays in the currency of
+        the table that it was bound by."""
         self._ledger.set_rules(rules)
 
     def set_free(self, octets: int) -> None:

@@ -137,7 +137,7 @@ def view_message(message: Message, currency: str) -> MessageView:
         held=(message.held or None) if message.state == QUEUED else None,
         carrier=message.carrier or None,
         cost=cost_of(message.cost, taken) if taken else None,
-        currency=currency,
+        currency=message.currency or currency,
         maybe_duplicate=message.flagged,
         last_event_at=message.last_event_at or None,
         failure=message.failure or None,

@@ -314,3 +314,14 @@ def test_binds_wind_down_within_the_drain_timeout_of_the_reload(tmp_path: Path) 
         (site.directory / "carriers/alpha.toml").unlink()
         assert reload(site)["ok"] is True
         daemon.wait_until(lambda: "alpha" not in carriers(site), "alpha gone", START_SECONDS_MAX)
+
+
+def test_what_a_message_cost_stays_in_the_currency_it_was_sent_for(site: Site) -> None:
+    daemon = site.start_daemon()
+    site.wait_bound(daemon)
+    wait_for_sent(daemon, site, "before")
+    write(site, "routing.toml", {"currency": "EUR", "route": BOTH})
+    assert reload(site)["ok"] is True
+    wait_for_sent(daemon, site, "after")
+    assert query(site, "before")["currency"] == "USD"
+    assert query(site, "after")["currency"] == "EUR"
