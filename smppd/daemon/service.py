@@ -222,7 +222,8 @@ class Daemon:
         """What watches and tells, and carries no message."""
         nursery.start_soon(summarise_carriers, self._read_counts)
         nursery.start_soon(log_health, self._read_health)
-        nursery.start_soon(tell_status, self._notifier, lambda: describe(self.status()))
+        if self._systemd.notify_socket is not None:
+            nursery.start_soon(tell_status, self._notifier, lambda: describe(self.status()))
         nursery.start_soon(measure_lag, self._loop_lag)
         if self._systemd.watchdog is not None:
             is_alive = Pulse(self._committer).is_alive

@@ -41,6 +41,7 @@ from smppd.store.records import (
     LATE_RECEIPTS_MAX,
     QUEUED,
     RECEIPT_RAW_MAX,
+    RECEIPT_WORD_MAX,
     REFUSED,
     SENT,
     TAKEN,
@@ -200,8 +201,7 @@ def receive(message: Message, index: int, receipt: Receipt, at: int, done_at: in
         if not message.first_taken_at:
             message.first_taken_at = at
     part.receipt_state = state
-    part.receipt_stat = receipt.stat or ""
-    part.receipt_err = receipt.err or ""
+    part.receipt_stat, part.receipt_err = _words_of(receipt)
     part.receipt_at = at
     part.receipt_raw = receipt.raw[:RECEIPT_RAW_MAX]
     part.done_at = done_at
@@ -389,9 +389,14 @@ def _fail_by_receipt(message: Message, part: Segment) -> list[Fact]:
     return [Fact("failed", code=code, err=part.receipt_err)]
 
 
+def _words_of(receipt: Receipt) -> tuple[str, str]:
+    """Its stat and err, as much of them as is kept."""
+    return (receipt.stat or "")[:RECEIPT_WORD_MAX], (receipt.err or "")[:RECEIPT_WORD_MAX]
+
+
 def _keep_late(message: Message, index: int, receipt: Receipt, state: int, at: int) -> None:
     if len(message.late) < LATE_RECEIPTS_MAX:
         name = receipt.ids[0] if receipt.ids else ""
         raw = receipt.raw[:RECEIPT_RAW_MAX]
-        late = LateReceipt(index, name, state, receipt.stat or "", receipt.err or "", at, raw)
+        late = LateReceipt(index, name, state, *_words_of(receipt), at, raw)
         message.late = [*message.late, late]

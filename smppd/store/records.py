@@ -60,6 +60,10 @@ STEPS_MAX: Final = 32
 RECEIPT_RAW_MAX: Final = 256
 """Octets kept of a receipt as it came: appendix B's form has some 120."""
 
+RECEIPT_WORD_MAX: Final = 64
+"""Characters kept of a receipt's stat and of its err, which have 7 and 3 (appendix B): events carry
+them, and one in a message_payload of 64 KiB would not fit the line of an event."""
+
 
 class Segment(msgspec.Struct, array_like=True, gc=False):
     """One segment of a message: where it stands, the SMSC's id, and its receipt.
@@ -118,9 +122,8 @@ class Message(msgspec.Struct, array_like=True, gc=False):
 
     ``queue_group`` and ``queue_due`` name its row in the queue table (empty: no row); ``retry_at``
     is the earliest time of its next grant.
-    ``cost`` is what one segment costs at ``carrier``, in ``currency``, which is that of the table it
-    was bound by ("" in older records). ``receipts`` is how many trailing segments a receipt was
-    asked for. ``receipt_deadline`` is when waiting for receipts ends.
+    ``cost`` is what one segment costs at ``carrier``, in ``currency``: that of the table it was bound
+    by ("" in older records). ``receipts`` is how many trailing segments a receipt was asked for. ``receipt_deadline`` is when waiting for receipts ends.
     ``resent``: a resend for doubt was promised; ``flagged``: it was granted. ``refused_by`` are the
     carriers that will not take it, ``passed_over`` those that could not for the moment.
     ``parts`` are submit_sm's, planned in ``form`` (None: the plain one); ``units`` is how many

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from smppd.smpp.receipt import Receipt
 from smppd.store import life, records
 from smppd.store.changes import Verdict
+from smppd.store.events import encode_event
 from smppd.store.records import (
     CANCELLED,
     GRANTED,
@@ -237,6 +238,16 @@ def test_late_events_are_kept_only_up_to_their_bound() -> None:
     for _ in range(records.LATE_RECEIPTS_MAX + 5):
         life.receive(message, 0, make_receipt(1), 3_000, 0)
     assert len(message.late) == records.LATE_RECEIPTS_MAX
+
+
+def test_words_of_a_receipt_are_kept_only_as_long_as_an_event_can_carry_them() -> None:
+    message = make_message()
+    take(message)
+    (fact,) = life.receive(message, 0, make_receipt(5, err="\x01" * 60_000), 3_000, 0)
+    life.receive(message, 0, make_receipt(2, err="\x01" * 60_000), 4_000, 0)
+    assert fact.err == "\x01" * records.RECEIPT_WORD_MAX
+    assert message.late[0].err == fact.err
+    assert len(encode_event(message, fact, 1, 3_000, "USD")) <= 65_536
 
 
 def test_message_is_told_held_once_until_it_is_granted() -> None:
