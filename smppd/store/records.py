@@ -122,8 +122,9 @@ class Message(msgspec.Struct, array_like=True, gc=False):
 
     ``queue_group`` and ``queue_due`` name its row in the queue table (empty: no row); ``retry_at``
     is the earliest time of its next grant.
-    ``cost`` is what one segment costs at ``carrier``, in ``currency``: that of the table it was bound
-    by ("" in older records). ``receipts`` is how many trailing segments a receipt was asked for. ``receipt_deadline`` is when waiting for receipts ends.
+    ``cost`` is what one segment costs at ``carrier``, in ``currency``: that of the table it was
+    bound by ("" in older records). ``receipts`` is how many trailing segments a receipt was asked
+    for. ``receipt_deadline`` is when waiting for receipts ends.
     ``resent``: a resend for doubt was promised; ``flagged``: it was granted. ``refused_by`` are the
     carriers that will not take it, ``passed_over`` those that could not for the moment.
     ``parts`` are submit_sm's, planned in ``form`` (None: the plain one); ``units`` is how many
