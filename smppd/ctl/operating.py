@@ -91,7 +91,7 @@ def resolve(
         bool, typer.Option("--resend", help="Send it once more, flagged maybe_duplicate.")
     ] = False,
     drop: Annotated[
-        bool, typer.Option("--drop", help="Take back the resend that is promised.")
+        bool, typer.Option("--drop", help="Send nothing more, and take it off the list.")
     ] = False,
     reveal: RevealOption = False,
     as_json: JsonOption = False,

@@ -188,8 +188,9 @@ class Resolve(msgspec.Struct, frozen=True, gc=False):
     """The operator decides about a doubtful message.
 
     ``resend``: an uncertain one goes again, flagged, while its validity lasts; ``drop``: a
-    promised resend is not made. Answers ``Resolved``, or a ``Rejection`` with the code
-    ``unknown_message``, ``not_doubtful``, ``expired`` or ``no_route``.
+    promised resend is not made, and nobody is asked to look at it any more. Answers ``Resolved``,
+    or a ``Rejection`` with the code ``unknown_message``, ``not_doubtful``, ``expired`` or
+    ``no_route``.
     """
 
     message_id: str

@@ -136,8 +136,7 @@ def answer(
         if not message.first_taken_at:
             message.first_taken_at = at
         return _conclude(message)
-    name, carrier = _STEP_NAMES[verdict], message.carrier
-    add_step(message, Step(at, name, index, carrier, message.bind, sequence_number, status))
+    _note(message, index, at, _STEP_NAMES[verdict], sequence_number, status)
     if verdict is Verdict.SLOW:
         part.state = WAITING
     elif verdict is Verdict.RETRY:
@@ -160,7 +159,7 @@ def give_back(message: Message, index: int, at: int) -> list[Fact]:
     if part.state != GRANTED:
         return []
     part.state = WAITING
-    add_step(message, Step(at, "given_back", index, message.carrier, message.bind))
+    _note(message, index, at, "given_back")
     message.flagged = any(
         one.resent or (one.doubted and one.state != WAITING) for one in message.parts
     )
@@ -175,7 +174,7 @@ def doubt(message: Message, indexes: list[int], at: int, policy: UncertainPolicy
         part.state = DOUBT
         part.resent = part.doubted
         part.doubted = True
-        add_step(message, Step(at, "doubted", index, message.carrier, message.bind))
+        _note(message, index, at, "doubted")
     if not doubted or message.state != QUEUED:
         return []
     promised = policy == "resend" and not message.resent and at < message.expires_at
@@ -323,6 +322,31 @@ def drop_resend(message: Message, at: int) -> list[Fact]:
     message.state = UNCERTAIN
     add_step(message, Step(at, "resolved", detail="drop"))
     return [Fact("uncertain", resend=False)]
+
+
+def settle_doubt(message: Message, at: int) -> list[Fact]:
+    """An operator lets an uncertain message be: nobody needs to look at it any more. Its app was
+    told all there is to tell."""
+    add_step(message, Step(at, "resolved", detail="drop"))
+    return []
+
+
+def is_settled(message: Message) -> bool:
+    """Whether an operator has let the message be, and nothing has happened since."""
+    last = message.steps[-1] if message.steps else None
+    return last is not None and last.step == "resolved" and last.detail == "drop"
+
+
+def _note(
+    message: Message, index: int, at: int, name: str, sequence_number: int = 0, status: int = 0
+) -> None:
+    """Keeps how an attempt ended that did not go well, and when it was granted: the segment's own
+    fields are the next attempt's."""
+    part, carrier, bind = message.parts[index], message.carrier, message.bind
+    if part.granted_at:
+        add_step(message, Step(part.granted_at, "granted", index, carrier, bind))
+        part.granted_at = 0
+    add_step(message, Step(at, name, index, carrier, bind, sequence_number, status))
 
 
 def _conclude(message: Message) -> list[Fact]:

@@ -46,8 +46,8 @@ def resolve(book: Book, change: Resolve) -> Result:
         return Rejection("unknown_message", f"there is no message {change.message_id[:64]!r}")
     if change.action == "resend":
         return _resend(book, number, message, change.at)
-    if message.state == UNCERTAIN:
-        return Resolved(STATE_NAMES[UNCERTAIN])  # nothing more goes out: nothing is to be dropped
+    if message.state == UNCERTAIN and not life.is_settled(message):
+        return _carry_out(book, number, life.settle_doubt, change.at)
     if not _is_resend_promised(message):
         return Rejection("not_doubtful", "no resend of it is promised, or it is on its way already")
     return _carry_out(book, number, life.drop_resend, change.at)

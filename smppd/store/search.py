@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from smppd.store import keys
+from smppd.store import keys, life
 from smppd.store.book import Book
 from smppd.store.records import QUEUED, STATE_NAMES, TAKEN, UNCERTAIN, Message
 from smppd.store.view import FoundMessage, show_found
@@ -90,9 +90,10 @@ def find_doubtful(book: Book, limit: int) -> list[FoundMessage]:
 
 
 def is_doubtful(message: Message) -> bool:
-    """Whether nobody can know what became of one of its segments, at least for now."""
+    """Whether nobody can know what became of one of its segments, at least for now, and no
+    operator has let it be."""
     if message.state == UNCERTAIN:
-        return True
+        return not life.is_settled(message)
     parts = message.parts
     return message.state == QUEUED and any(part.doubted and part.state != TAKEN for part in parts)
 
