@@ -19,7 +19,7 @@ from msgspec import UNSET, Raw, structs
 from smppd.api.answers import QuotedAnswer
 from smppd.api.extras import NO_EXTRAS, find_end, has_extras, read_extras
 from smppd.api.fields import TAG_CHARACTERS_MAX, Content, find_meta_fault
-from smppd.api.placing import no_route, place, plan_content, refuse_plan
+from smppd.api.placing import no_route, place, plan_content
 from smppd.config import AppConfig, ClassConfig
 from smppd.routing.msisdn import NumberPlan
 from smppd.routing.sender import BadSender, read_sender
@@ -99,7 +99,9 @@ class Intake:
         address = submit.sender if submit.sender is not UNSET else app.default_sender
         if address is None:
             return Rejection(
-                "invalid_sender", "'from' is missing, and the app has no default_sender"
+                "invalid_sender",
+                "'from' is missing, and the app has no default_sender; write 'from' (a name, a "
+                "short code or a number), or default_sender below [apps] in smppd.toml",
             )
         sender = read_sender(address)
         if isinstance(sender, BadSender):
@@ -108,15 +110,14 @@ class Intake:
         if not isinstance(digits, str):
             return Rejection("invalid_destination", digits.reason)
         route_set = self.table.route_set_for(digits)
+        form, plan = None, None
         if extras is None:
-            form = None
             if self._unusual and route_set is not None:
                 form = self._unusual.get(route_set.offers[0].carrier)
             plan = segment.plan(text, "auto", form or PLAIN_FORM)
-            if not isinstance(plan, Plan):
-                return refuse_plan(plan)
-        else:
-            found = place(digits, route_set, submit, extras, self.forms, self.has_tlvs)
+        if not isinstance(plan, Plan):  # wishes; or too long for the first carrier, perhaps alone
+            wishes = extras or NO_EXTRAS
+            found = place(digits, route_set, submit, wishes, self.forms, self.has_tlvs)
             if isinstance(found, Rejection):
                 return found
             form, plan = self._unusual.get(found.first), found.plans[found.first]

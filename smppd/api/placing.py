@@ -110,9 +110,10 @@ def _refuse_offers(digits: str, judged: list[Judged], wish: Wish) -> Rejection:
     over = [one for one in judged if one.out == "over_max_cost"]
     if over:
         cheapest = over[0]
+        size = "1 segment" if cheapest.segments == 1 else f"{cheapest.segments} segments"
         return Rejection(
             "cost_over_max",
-            f"{cheapest.offer.carrier} takes {cheapest.total} for {cheapest.segments} segment(s), "
+            f"{cheapest.offer.carrier} takes {cheapest.total} for {size}, "
             f"more than 'max_cost' {wish.max_cost}; write at least {cheapest.total}",
         )
     if any(one.out == "no_tlvs" for one in judged):

@@ -128,7 +128,8 @@ class Trace(_Request, frozen=True, tag="trace"):
 
 
 class Find(_Request, frozen=True, tag="find"):
-    """Messages by recipient, tag, app, state and time of acceptance; all that is given holds."""
+    """Messages by recipient, tag, app, state and time of acceptance; all that is given holds.
+    ``before`` is the id of the last one found, to go on where an answer ended."""
 
     to: str | UnsetType = UNSET
     tag: str | UnsetType = UNSET
@@ -136,6 +137,7 @@ class Find(_Request, frozen=True, tag="find"):
     state: str | UnsetType = UNSET
     since: Time | UnsetType = UNSET
     until: Time | UnsetType = UNSET
+    before: str | UnsetType = UNSET
     limit: Rows = FIND_ROWS_DEFAULT
 
 

@@ -119,7 +119,7 @@ class ExplainedView(msgspec.Struct, frozen=True):
 
 class FoundView(msgspec.Struct, frozen=True):
     """The answer to ``find``, newest first. ``more``: the limit was reached, and older ones
-    than ``searched_to`` were not looked at."""
+    than the last, of ``searched_to``, were not looked at."""
 
     messages: list[FoundMessage]
     more: bool

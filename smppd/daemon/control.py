@@ -34,6 +34,7 @@ from smppd.api.views import (
 from smppd.config import AppConfig
 from smppd.daemon.explain import explain
 from smppd.daemon.fleet import Fleet
+from smppd.store import keys
 from smppd.store.changes import CarrierMode, Rejection, Resolve, Resolved
 from smppd.store.records import STATE_NAMES
 from smppd.store.store import Store
@@ -112,11 +113,17 @@ class Control:
             if not isinstance(judged, str):
                 return ControlFault("bad_request", f"find: {judged.reason}")
             to = judged
-        now = self._wall()
-        until = now if asked.until is UNSET else asked.until
-        since = until - DAY_MILLISECONDS if asked.since is UNSET else asked.since
-        found: list[FoundMessage] = []
         before = 0
+        if asked.before is not UNSET:
+            number = keys.read_id(asked.before)
+            if number is None:
+                return ControlFault("bad_request", "find: 'before' must be the 'id' of a message")
+            before = number
+        until = 0 if asked.until is UNSET else asked.until
+        since = (until or self._wall()) - DAY_MILLISECONDS
+        if asked.since is not UNSET:
+            since = asked.since
+        found: list[FoundMessage] = []
         while True:
             part = self._store.find(
                 to=to,
@@ -156,6 +163,7 @@ class Control:
         if self._intake.draining:  # A second SIGTERM would cut the first one's drain short.
             return ModeView(None, "draining", "draining")
         signal.raise_signal(signal.SIGTERM)
+        self._intake.draining = True  # now: the signal is served later than the next line
         return ModeView(None, "draining", "running")
 
     async def resolve(self, message_id: str, action: str) -> ResolvedView | ControlFault:

@@ -169,6 +169,18 @@ def test_plain_submit_is_planned_in_the_form_of_its_first_offer(market: Intake) 
     assert (pinned.segments, pinned.units, pinned.form) == (2, 0, None)
 
 
+def test_plain_text_too_long_for_the_first_carrier_alone_is_planned_for_the_next() -> None:
+    intake = make_intake()
+    intake.table = RoutingTable([Route("86", "a", "0.01"), Route("86", "b", "0.02")], "USD")
+    intake.forms = {"a": Form(default_alphabet="ascii"), "b": PLAIN_FORM}
+    text = "é" * 17_300  # 259 segments of UCS-2 where there is no é, 114 in GSM-7
+    message = accept(intake, text=text)
+    assert (message.segments, message.encoding, message.form) == (114, "gsm7", None)
+    assert quote(intake, text=text) == QuotedAnswer("USD", 114, "gsm7", "b", "2.28")
+    intake.forms = dict.fromkeys("ab", Form(default_alphabet="ascii"))
+    assert refuse(intake, text=text).code == "too_long"
+
+
 def test_payload_is_one_submit_of_many_segments(market: Intake) -> None:
     message = accept(market, text="x" * 400, carrier=["dear"])
     assert (message.segments, message.units, message.form) == (1, 3, Form("payload"))

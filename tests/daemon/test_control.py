@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,10 +139,11 @@ def test_what_waits_for_a_paused_carrier_goes_to_the_next_offer(running: Running
 def test_drained_carrier_unbinds_and_comes_back_when_resumed(running: Running) -> None:
     assert running.ask("drain", carrier="alpha")["mode"] == "drained"
     running.daemon.wait_until(
-        lambda: running.carrier("alpha")["binds"][0]["state"] != "bound",
+        lambda: running.carrier("alpha")["binds"][0]["reason"] == "drained",
         "unbound",
         START_SECONDS_MAX,
     )
+    assert running.carrier("alpha")["binds"][0]["state"] == "down"
     running.submit("m-1")
     assert running.wait_for("m-1", "delivered")["carrier"] == "beta"
     running.ask("resume", carrier="alpha")
@@ -179,6 +182,35 @@ def test_a_second_drain_of_the_daemon_does_not_cut_the_first_short(tmp_path: Pat
         assert site.status()["draining"] is True
         assert "hurrying" not in daemon.output()
         assert daemon.stop() == 0
+
+
+def test_lines_behind_a_drain_find_the_daemon_draining(tmp_path: Path) -> None:
+    (tmp_path / "mute.toml").write_text("lose_response_rate = 1\n")
+    patient = {"drain_timeout": 3_600}
+    with Site(tmp_path, carriers={"alpha": {"response_timer": 3_600}}, daemon=patient) as site:
+        site.start_simulator("--profile", "mute.toml")
+        daemon = site.start_daemon()
+        site.wait_bound(daemon)
+        line = {"type": "submit", "ref": "m-1", "to": TO, "from": "ACME", "text": "hello"}
+        assert ask(site.socket, line)["type"] == "accepted"
+        drain: Answer = {"type": "drain"}
+        first, second, late = ask_all(site.socket, drain, drain, {**line, "ref": "m-2"})
+        assert (first["was"], second["was"]) == ("running", "draining")
+        assert (late["type"], late["code"]) == ("rejected", "draining")
+        daemon.wait_for_output("draining")
+        assert site.status()["draining"] is True
+        assert "hurrying" not in daemon.output()
+        assert daemon.stop() == 0
+
+
+def ask_all(path: Path, *lines: Answer) -> list[Answer]:
+    """Lines in one write, and the answer to each."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(START_SECONDS_MAX)
+        connection.connect(str(path))
+        connection.sendall(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+        with connection.makefile("rb") as answers:
+            return [json.loads(answers.readline()) for _ in lines]
 
 
 def test_mistyped_carrier_is_answered_with_the_nearest(running: Running) -> None:
@@ -231,6 +263,29 @@ def test_find_goes_by_number_tag_state_and_time(running: Running) -> None:
     assert found(until=before - 1) == []
     assert found(state="failed") == []
     assert "delivered" in running.ask("find", state="delievered")["reason"]
+
+
+def test_find_goes_on_before_a_message_though_many_are_of_one_millisecond(
+    running: Running,
+) -> None:
+    refs = [f"m-{number}" for number in range(50)]
+    lines = [
+        {"type": "submit", "ref": ref, "to": TO, "from": "ACME", "text": "hello", "tag": "spring"}
+        for ref in refs
+    ]
+    assert {one["type"] for one in ask_all(running.site.socket, *lines)} == {"accepted"}
+
+    def find_all(**wanted: object) -> list[str]:
+        page = running.ask("find", limit=15, **wanted)
+        found = page["messages"]
+        while page["more"]:
+            page = running.ask("find", limit=15, before=found[-1]["id"], **wanted)
+            found += page["messages"]
+        return [one["ref"] for one in found]
+
+    assert find_all() == refs[::-1]
+    assert find_all(tag="spring", app="default") == refs[::-1]
+    assert "'before'" in running.ask("find", before="m-1")["reason"]
 
 
 def test_cancelled_message_is_never_submitted(running: Running) -> None:
