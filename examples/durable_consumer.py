@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS events
 def main() -> None:
     options = argparse.ArgumentParser(description="Keep the outcome of every message.")
     options.add_argument("--socket", default="run/smppd.sock", help="the daemon's socket")
+    options.add_argument("--app", help="which of [apps], where this user may be several")
     options.add_argument("--database", default="run/outcomes.sqlite", help="an SQLite file")
     given = options.parse_args()
     database = sqlite3.connect(given.database)
@@ -32,7 +33,7 @@ def main() -> None:
     database.execute(SCHEMA)
     (seq,) = database.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
     print("going on after", seq, flush=True)
-    with SyncClient(given.socket, answer_seconds=math.inf) as client:
+    with SyncClient(given.socket, app=given.app, answer_seconds=math.inf) as client:
         # Whole batches, one transaction each: a busy day is a few hundred commits.
         for batch in client.event_batches(after=seq, take=False, on_gap=report_gap):
             with database:

@@ -19,12 +19,13 @@ from smppd.client import Accepted, Submit, SyncClient
 def main() -> None:
     options = argparse.ArgumentParser(description="Notify customers of shipped orders.")
     options.add_argument("--socket", default="run/smppd.sock", help="the daemon's socket")
+    options.add_argument("--app", help="which of [apps], where this user may be several")
     options.add_argument("--orders", default="examples/orders.csv", help="number,phone lines")
     given = options.parse_args()
     with open(given.orders, newline="", encoding="utf-8") as file:
         messages = [make_message(number, phone) for number, phone in csv.reader(file)]
     # A job may wait for a daemon that is just being restarted, however long that takes.
-    with SyncClient(given.socket, answer_seconds=math.inf) as client:
+    with SyncClient(given.socket, app=given.app, answer_seconds=math.inf) as client:
         # One answer a message, in their order. Accepted: on smppd's disk, it will not be lost.
         for message, answer in zip(messages, client.submit_many(messages), strict=True):
             if isinstance(answer, Accepted):

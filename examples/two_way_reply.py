@@ -23,8 +23,9 @@ ORDERS = {"1001": "has shipped and arrives tomorrow", "1002": "is being packed"}
 async def main() -> None:
     options = argparse.ArgumentParser(description="Answer customers' messages.")
     options.add_argument("--socket", default="run/smppd.sock", help="the daemon's socket")
+    options.add_argument("--app", help="which of [apps], where this user may be several")
     given = options.parse_args()
-    async with open_client(given.socket, answer_seconds=math.inf) as client:
+    async with open_client(given.socket, app=given.app, answer_seconds=math.inf) as client:
         # Begins after the last event this app has taken. One is taken when the loop asks for the
         # next: an event whose body did not end comes again.
         async for event in client.events(kinds=["inbound"]):

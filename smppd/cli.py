@@ -121,7 +121,8 @@ def check(
 
     Each with file, line, key and what to write. Warnings go to stderr, and leave it valid.
     """
-    directory = terminal.find_config(config)
+    find = terminal.find_config if as_json else terminal.find_config_or_fail
+    directory = find(config)
     try:
         loaded = load(directory, terminal.find_credentials(), is_trial=True)
     except ConfigError as error:
@@ -149,7 +150,7 @@ def systemd_dropin(
     ] = None,
 ) -> None:
     """Print the part of the unit that follows from the carriers: addresses and credentials."""
-    directory = terminal.find_config(config)
+    directory = terminal.find_config_or_fail(config)
     try:
         loaded = load(directory, terminal.find_credentials(), is_trial=True)
     except ConfigError as error:

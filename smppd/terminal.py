@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, NoReturn, TextIO
+from typing import Any, Final, NoReturn, TextIO, cast
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -67,11 +67,31 @@ COLUMNS_MIN: Final = 100
 """A table is laid out this wide at least: wrapped by the terminal it can be read, cut it cannot."""
 
 
+_UsageError: Final = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+"""What every fault of a command line derives from; Typer names no more of them than the one."""
+
+_VALIDATION: Final = "Value error, "
+"""What the library behind Typer's writes before every reason of a refused value."""
+
+
 class Commands(TyperGroup):
     """The commands of a face, and what becomes of each where its output has nowhere to go.
 
-    A broken pipe ends it silently: somebody piped into head(1). A full device is told.
+    A broken pipe ends it silently: somebody piped into head(1). A full device is told. An option
+    on the wrong side of the command is refused with where it goes.
     """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads what stands before the command."""
+        try:
+            return super().parse_args(ctx, args)
+        except _UsageError as error:
+            name = getattr(error, "option_name", None)
+            commands = list(self.commands.values())
+            if (metavar := _metavar_of(name, *commands)) is not None:
+                where = f"{ctx.command_path} COMMAND {name} {metavar}".rstrip()
+                error.message += f"; it goes after the command: {where}"
+            raise
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # as Typer has it
         """Runs the command line and ends the process; what is still buffered is written first."""
@@ -86,8 +106,25 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:  # Typer's context, wherever this release keeps it
         """Runs one command."""
-        with _ended_by_output():
-            return super().invoke(ctx)
+        try:
+            with _ended_by_output():
+                return super().invoke(ctx)
+        except _UsageError as error:
+            error.message = error.message.removeprefix(_VALIDATION)
+            name = getattr(error, "option_name", None)
+            if (metavar := _metavar_of(name, self)) is not None and error.ctx is not None:
+                own = ctx.command_path
+                command = error.ctx.command_path.removeprefix(own).strip()
+                where = f"{own} {name} {metavar} {command}".replace("  ", " ")
+                error.message += f"; it goes before the command: {where}"
+            raise
+
+
+def _metavar_of(name: str | None, *commands: Any) -> str | None:
+    """What stands for the value of the option ``name``, of the first that has it; None: nobody."""
+    params = (param for command in commands for param in command.params if name in param.opts)
+    found = next(params, None)
+    return None if found is None else found.metavar or ""
 
 
 @contextmanager
@@ -136,6 +173,29 @@ def find_config(directory: Path | None) -> Path:
     return here if (here / DAEMON_FILE).is_file() else SYSTEM_DIRECTORY
 
 
+def find_config_or_fail(directory: Path | None, *, has_socket: bool = False) -> Path:
+    """As ``find_config``; where there is none at all, the end, with what to name: ``has_socket``
+    where the command takes --socket too."""
+    place = find_config(directory)
+    if directory is None and _is_absent(place / DAEMON_FILE):
+        why = f"no {DAEMON_FILE} here and none in {SYSTEM_DIRECTORY}"
+        socket = ", or the socket with --socket" if has_socket else ""
+        remedy = f"name the directory with --config{socket}"
+        fail(BAD_CONFIG, "there is no configuration", why, remedy)
+    return place
+
+
+def _is_absent(path: Path) -> bool:
+    """Not so where it is out of reach: whoever reads it says why."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def find_credentials() -> Path | None:
     """systemd's directory of credentials; None where a person runs the command."""
     return credentials_directory(os.environ)
@@ -143,7 +203,7 @@ def find_credentials() -> Path | None:
 
 def load_or_fail(directory: Path | None) -> Config:
     """The whole configuration, or every problem of it on stderr and the end."""
-    place = find_config(directory)
+    place = find_config_or_fail(directory)
     try:
         return load(place, find_credentials())
     except ConfigError as error:

@@ -107,6 +107,43 @@ def test_check_elsewhere_takes_the_systems_directory(
     assert terminal.find_config(None) == Path("/etc/smppd")
 
 
+@pytest.mark.parametrize("command", ["run", "check", "simulate", "systemd-dropin"])
+def test_command_without_any_configuration_says_where_it_looked_and_what_to_name(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(terminal, "SYSTEM_DIRECTORY", tmp_path / "etc")
+    assert invoke(command) == (
+        terminal.BAD_CONFIG,
+        "",
+        "there is no configuration\n"
+        f"  why: no smppd.toml here and none in {tmp_path}/etc\n"
+        "  do:  name the directory with --config\n",
+    )
+
+
+def test_check_with_json_of_no_configuration_is_one_object_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(terminal, "SYSTEM_DIRECTORY", tmp_path / "etc")
+    code, out, _ = invoke("check", "--json")
+    assert (code, json.loads(out)["ok"]) == (terminal.BAD_CONFIG, False)
+
+
+def test_option_before_the_command_is_refused_with_where_it_goes() -> None:
+    code, _, shown = invoke("--config", "x", "check")
+    assert code == terminal.USAGE
+    assert "No such option: --config; it goes after the command: " in shown
+    assert shown.endswith(" COMMAND --config DIR\n")
+
+
+def test_option_that_no_command_has_is_refused_without_advice() -> None:
+    code, _, shown = invoke("--sideways", "check")
+    assert code == terminal.USAGE
+    assert "goes after" not in shown
+
+
 def test_check_warns_where_no_app_takes_inbound_messages(tmp_path: Path) -> None:
     Site(tmp_path, apps={"shop": {"uid": 1}})
     code, _, shown = invoke("check", "--config", str(tmp_path))

@@ -422,7 +422,7 @@ def test_table_written_as_a_value_is_refused(tmp_path: Path) -> None:
         ('cost = "0.0210"', "cost = -1", "cost", 'write it as a string "0.0210"'),
         ('cost = "0.0210"', "cost = nan", "cost", 'write it as a string "0.0210"'),
         ('cost = "0.0210"', 'cost = "-1"', "cost", "write a decimal string of 0 or more"),
-        ('cost = "0.0210"', 'cost = "1,5"', "cost", "write a decimal string of 0 or more"),
+        ('cost = "0.0210"', 'cost = "1,5"', "cost", 'write "1.5", with a point'),
         ('cost = "0.0210"', 'cost = "0.1234567"', "cost", "at most 6 decimals"),
         ('cost = "0.0210"', "", "cost", 'add it, such as cost = "0.0210"'),
         ('prefix = "49"', "", "prefix", 'add it, such as prefix = "49"'),

@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from smppd.errors import SmppdError
 
 
@@ -19,11 +21,16 @@ class DaemonUnreachable(SmppdError):
     """
 
 
+_NAME_THE_APP: Final = '; in Python: app="NAME" to open_client or SyncClient'
+
+
 class ProtocolError(SmppdError):
-    """The daemon answered ``error``, or something that is no answer. ``code`` is the contract's."""
+    """The daemon answered ``error``, or something that is no answer. ``code`` is the contract's,
+    ``reason`` the daemon's; as text it also says what to write in Python, where that helps."""
 
     def __init__(self, code: str, reason: str) -> None:
-        super().__init__(f"{code}: {reason}")
+        is_of_app = code == "unknown_app" or "'app'" in reason
+        super().__init__(f"{code}: {reason}{_NAME_THE_APP if is_of_app else ''}")
         self.code = code
         self.reason = reason
 

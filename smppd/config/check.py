@@ -51,7 +51,8 @@ def find_warnings(config: Config, files: Files, credentials: Path | None) -> lis
         found += _warn_of_unread_credential(source, credentials)
     if (more := len(found) - WARNINGS_MAX) > 0:
         del found[WARNINGS_MAX:]
-        found.append(ConfigWarning("", "", None, f"{more} more warnings", "see to these first"))
+        text = "1 more warning" if more == 1 else f"{more} more warnings"
+        found.append(ConfigWarning("", "", None, text, "see to these first"))
     return found
 
 
@@ -116,12 +117,44 @@ def _warn_of_missing_prices(config: Config, files: Files) -> Iterator[ConfigWarn
             text += ", nor from another carrier"
         remedy = "add a price to the sheet, or a cost here"
         yield _warning(files.routing, ("route", index), text, remedy)
+    yield from _warn_of_unreached_prices(config, files)
     unused = sheets.keys() - {r.carrier for r in config.routing.routes if r.cost is None}
     for index, sheet in enumerate(config.routing.sheets):
         if sheet.carrier in unused:
             text = f"{sheet.file} prices nothing: no route of {sheet.carrier} is without a cost"
             remedy = "take it away, or the cost of the routes it is for"
             yield _warning(files.routing, ("prices", index), text, remedy)
+
+
+def _warn_of_unreached_prices(config: Config, files: Files) -> Iterator[ConfigWarning]:
+    """Prices of numbers that go to no route of their carrier; one warning a sheet.
+
+    Only where they are the lesser part of it: a sheet of all countries beside routes to a few is
+    how carriers send them, and no slip.
+    """
+    for index, sheet in enumerate(config.routing.sheets):
+        routes = [route for route in config.routing.routes if route.carrier == sheet.carrier]
+        if all(route.cost is not None for route in routes):
+            continue
+        missed = _find_unreached(sheet.prices, {route.prefix for route in routes})
+        if not missed or 2 * len(missed) > len(sheet.prices):
+            continue
+        what = "prefix" if len(missed) == 1 else f"{len(missed)} prefixes, such as"
+        text = f'{sheet.file} prices {what} "{missed[0]}", but no route of {sheet.carrier} reaches '
+        remedy = f'add a [[route]] with prefix = "{missed[0]}", or take the price away'
+        key = ("prices", index)
+        yield _warning(files.routing, key, text + ("it" if len(missed) == 1 else "them"), remedy)
+
+
+def _find_unreached(prices: dict[str, str], own: set[str]) -> list[str]:
+    """The prefixes of ``prices`` that neither begin with one of ``own`` nor begin one."""
+    begun = {prefix[:end] for prefix in own for end in range(len(prefix))}
+    lengths = sorted({len(prefix) for prefix in own})
+    return [
+        prefix
+        for prefix in prices
+        if prefix not in begun and not any(prefix[:end] in own for end in lengths)
+    ]
 
 
 def _priced_prefixes(prices: dict[str, str], own: set[str]) -> set[str]:
@@ -153,12 +186,16 @@ def _warn_of_throughput(carrier: CarrierConfig, source: Source) -> Iterator[Conf
         return
     needed = math.ceil(carrier.throughput * ANSWER_SECONDS[0])
     text = (
-        f"{carrier.throughput:g} a second is out of reach: {carrier.binds} binds x window "
+        f"{carrier.throughput:g} a second is out of reach: {_binds(carrier)} x window "
         f"{carrier.window} = {unanswered} unanswered submit_sm, which is {far:g} a second where an "
         f"answer takes {ANSWER_SECONDS[1]:g} s, and {near:g} where it takes {ANSWER_SECONDS[0]:g} s"
     )
     remedy = f"let binds x window be {needed} or more, or write a lower throughput"
     yield _warning(source, ("throughput",), text, remedy)
+
+
+def _binds(carrier: CarrierConfig) -> str:
+    return "1 bind" if carrier.binds == 1 else f"{carrier.binds} binds"
 
 
 def _warn_of_readable_password(carrier: CarrierConfig, source: Source) -> Iterator[ConfigWarning]:

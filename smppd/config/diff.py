@@ -164,7 +164,7 @@ def _compare_sheets(old: list[RateSheet], new: list[RateSheet]) -> Iterator[Conf
             yield ConfigChange("sheet", name, "removed", sheet.file)
     for name, sheet in news.items():
         if name not in olds:
-            detail = f"{sheet.file}, {len(sheet.prices)} prices"
+            detail = f"{sheet.file}, {_prices(len(sheet.prices))}"
             yield ConfigChange("sheet", name, "added", detail)
         elif olds[name] != sheet:
             yield ConfigChange("sheet", name, "changed", _describe_sheet(olds[name], sheet))
@@ -177,5 +177,9 @@ def _describe_sheet(old: RateSheet, new: RateSheet) -> str:
     changed = sum(not is_same_cost(old.prices[prefix], new.prices[prefix]) for prefix in both)
     details = [f"file {old.file} -> {new.file}"] if old.file != new.file else []
     counts = ((added, "added"), (removed, "removed"), (changed, "changed"))
-    details += [f"{count} prices {how}" for count, how in counts if count]
+    details += [f"{_prices(count)} {how}" for count, how in counts if count]
     return ", ".join(details) or "the same prices, written otherwise"
+
+
+def _prices(count: int) -> str:
+    return "1 price" if count == 1 else f"{count} prices"

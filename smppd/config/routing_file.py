@@ -23,6 +23,7 @@ from smppd.routing.sheet import (
     PREFIX_PATTERN,
     SHEET_BYTES_MAX,
     RateSheet,
+    point_cost,
     read_prices,
 )
 
@@ -207,10 +208,10 @@ def _check_cost(value: object) -> Wrong | None:
         return Wrong(f"{value} is a number", f'write it as a string "{example}"')
     if isinstance(value, str) and _COST.fullmatch(value):
         return None
-    return Wrong(
-        f"{value!r} is not a cost",
-        'write a decimal string of 0 or more with at most 6 decimals, such as "0.0210"',
-    )
+    remedy = 'write a decimal string of 0 or more with at most 6 decimals, such as "0.0210"'
+    if isinstance(value, str) and (pointed := point_cost(value)):
+        remedy = f'write "{pointed}", with a point'
+    return Wrong(f"{value!r} is not a cost", remedy)
 
 
 def _check_flag(value: object) -> Wrong | None:

@@ -101,7 +101,7 @@ def diff_routes(
 
     Compared is what is on disk; the daemon need not run.
     """
-    directory = terminal.find_config(context.obj.config)
+    directory = terminal.find_config_or_fail(context.obj.config)
     old, new_routing = load_or_fail(directory), load_or_fail(directory, new)
     moves = compare_tables(compile_table(old), compile_table(new_routing))
     shown = [tables.describe_move(move, old.currency, new_routing.currency) for move in moves]
@@ -202,6 +202,7 @@ def find(
     state: Annotated[str | None, typer.Option(help="Such as queued, delivered, failed.")] = None,
     since: Annotated[str, typer.Option(help="30m, 2h, 1d ago, or a date.")] = "1d",
     until: Annotated[str | None, typer.Option(help="As --since; default: now.")] = None,
+    before: Annotated[str | None, typer.Option(help="Older than this id, to go on.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Messages at most.")] = 100,
     as_json: JsonOption = False,
     reveal: RevealOption = False,
@@ -219,6 +220,7 @@ def find(
         app=context.obj.app,
         since=read_past(since, now, "--since"),
         until=read_past(until, now, "--until"),
+        before=before,
     )
     ask_and_show(
         context.obj,
@@ -235,5 +237,6 @@ def show_found(answer: JsonObject) -> None:
     """The messages, and how to go on where there are more."""
     tables.show_found(answer)
     if answer["more"]:
-        place = f"--until {answer['searched_to']} ({show_moment(answer['searched_to'])})"
+        last = answer["messages"][-1]["id"]
+        place = f"--before {last} ({show_moment(answer['searched_to'])})"
         print(f"there are more; go on with {place}", file=sys.stderr)

@@ -13,7 +13,7 @@ from smppd import terminal
 from smppd.client import JsonObject
 from smppd.ctl.masking import hide
 from smppd.ctl.tables import STYLES
-from smppd.ctl.times import show_duration, show_time
+from smppd.ctl.times import show_duration, show_moment, show_time
 from smppd.log import plain
 from smppd.terminal import count_of, to_json
 
@@ -24,6 +24,9 @@ FINAL_STATES: Final = frozenset({"delivered", "failed", "expired", "cancelled", 
 UNTOLD: Final = frozenset(
     {"type", "seq", "event", "id", "ref", "at", "accepted_at", "cost", "currency", "segments"}
 )
+
+# Those that are Unix milliseconds.
+TIMES: Final = frozenset({"done_at", "until"})
 
 BIND_COLUMNS: Final = (
     "carrier",
@@ -88,11 +91,13 @@ def describe_event(event: JsonObject) -> str:
     if "cost" in event:
         parts.append(f"{event['cost']} {event['currency']}")
     rest = ((key, value) for key, value in event.items() if key not in UNTOLD)
-    parts += [f"{key}={_show(value)}" for key, value in rest if value is not None]
+    parts += [f"{key}={_show(key, value)}" for key, value in rest if value is not None]
     return plain("  ".join(parts))
 
 
-def _show(value: object) -> str:
+def _show(key: str, value: object) -> str:
+    if isinstance(value, int) and key in TIMES:
+        return show_moment(value)
     return value if isinstance(value, str) else to_json(value)
 
 

@@ -71,7 +71,7 @@ def find_socket(place: Daemon) -> Path:
     """As given, or as the configuration says, which must have no problem there."""
     if place.socket is not None:
         return place.socket
-    found = terminal.find_config(place.config)
+    found = terminal.find_config_or_fail(place.config, has_socket=True)
     try:
         return load_daemon(found).socket
     except ConfigError as error:
@@ -97,14 +97,16 @@ def _fail_unreachable(error: DaemonUnreachable) -> NoReturn:
     terminal.fail(terminal.UNREACHABLE, "the daemon cannot be reached", str(error), remedy)
 
 
+NAME_THE_APP: Final = "write smppctl --app NAME COMMAND, with one of smppd.toml's apps"
+
 # By the code of an ``error``: the exit code, and what to do where the reason does not say it.
 REFUSALS: Final = {
     "not_allowed": (
         terminal.NOT_PERMITTED,
         "run it as the app's user, the daemon's user or root; see [apps] in smppd.toml",
     ),
-    "unknown_app": (terminal.USAGE, "name one of smppd.toml's apps with --app"),
-    "hello_required": (terminal.USAGE, "name one of smppd.toml's apps with --app"),
+    "unknown_app": (terminal.USAGE, NAME_THE_APP),
+    "hello_required": (terminal.USAGE, NAME_THE_APP),
     "bad_request": (terminal.USAGE, "correct the command; --help shows what it takes"),
     "unknown_message": (
         terminal.NOT_FOUND,
@@ -119,5 +121,5 @@ def fail_refused(error: ProtocolError) -> NoReturn:
     code, remedy = REFUSALS.get(error.code, (terminal.FAILED, "see the daemon's log"))
     why, _, advice = error.reason.partition("; ")
     if "'app'" in error.reason:
-        remedy = "name one of smppd.toml's apps with --app"
+        remedy = NAME_THE_APP
     terminal.fail(code, f"the daemon refused: {error.code}", why, advice or remedy)

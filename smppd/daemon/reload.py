@@ -56,6 +56,13 @@ def keep_opened(old: Config, new: Config) -> Config:
     return msgspec.structs.replace(new, daemon=msgspec.structs.replace(new.daemon, **kept))
 
 
+def find_new_warnings(old: Config, new: Config) -> list[str]:
+    """Those of ``new`` that ``old`` did not have, wherever in the file: who reloads has read those,
+    and ``status`` goes on saying them."""
+    known = {(warning.file, warning.text) for warning in old.warnings}
+    return [str(one) for one in new.warnings if (one.file, one.text) not in known]
+
+
 class Reloader:
     """``swap`` puts a loaded configuration in force; it must not wait. ``config`` is the one in
     force, ``is_good`` whether the last reload brought it."""
@@ -91,6 +98,7 @@ class Reloader:
                 log.warning("reload_problem", problem=str(problem))
             log.error("reload_refused", problems=len(loaded.problems))
             return ReloadedView(False, [], loaded.problems, [])
+        warnings = find_new_warnings(self.config, loaded.config)
         self._swap(loaded.config, loaded.table)
         self.config = loaded.config
         for change in loaded.changes[:CHANGES_LOGGED_MAX]:
@@ -101,6 +109,5 @@ class Reloader:
                 how=change.how,
                 detail=change.detail,
             )
-        warnings = [str(warning) for warning in loaded.config.warnings]
         log.info("reloaded", changes=len(loaded.changes), warnings=len(warnings))
         return ReloadedView(True, loaded.changes, [], warnings)

@@ -164,8 +164,8 @@ class _Reading:
         if not cost:
             self._note(line, f"prefix {prefix} has no cost", remedy, "cost")
             return
-        if _DECIMAL_COMMA.fullmatch(cost) and _COST.fullmatch(cost.replace(",", ".")):
-            remedy = f"write {cost.replace(',', '.')}, with a point"
+        if pointed := point_cost(cost):
+            remedy = f"write {pointed}, with a point"
         self._note(line, f"{_shown(cost)} is not a cost", remedy, "cost")
 
     def _note_doubled(self, at: int, prefix: str, start: int, separator: str) -> None:
@@ -182,6 +182,12 @@ class _Reading:
             self.problems.append(Problem(self.name, key, wrong, remedy, line))
         else:
             self.unlisted += 1
+
+
+def point_cost(cost: str) -> str | None:
+    """A cost that was written with a decimal comma, with a point; None for anything else."""
+    pointed = cost.replace(",", ".")
+    return pointed if _DECIMAL_COMMA.fullmatch(cost) and _COST.fullmatch(pointed) else None
 
 
 def find_longest(prefixes: Container[str], digits: str) -> str | None:

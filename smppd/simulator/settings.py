@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
@@ -109,7 +110,10 @@ def _split(key: str, carriers: Mapping[str, T], value: str) -> tuple[list[str], 
     if not equals:
         return list(carriers), value
     if carrier not in carriers:
-        raise BadOption(_option(key), f"there is no carrier {carrier!r}")
+        near = get_close_matches(carrier, carriers, 1)
+        there = "there is only" if len(carriers) == 1 else "there are"
+        known = f"did you mean {near[0]!r}?" if near else f"{there} {', '.join(sorted(carriers))}"
+        raise BadOption(_option(key), f"there is no carrier {carrier!r}; {known}")
     return [carrier], rest
 
 

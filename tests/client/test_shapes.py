@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from smppd.client import Event, Message, Submit
+from smppd.client import Event, Message, ProtocolError, Submit
 from smppd.client.requests import read_answer
 from smppd.client.shapes import sum_up
 from tests.client.house import event, message
@@ -114,3 +114,21 @@ def test_summary_of_a_message_ends_its_story_where_the_message_is_final(
 ) -> None:
     summary = sum_up(read_answer(message(state, final=final, at=9), Message))
     assert (summary.seq, summary.kind, summary.at, summary.is_last) == (0, state, 9, is_last)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("bad_request", "hello needs 'app' here, one of shop, ops"),
+        ("hello_required", "say hello first, with 'app' one of shop, ops"),
+        ("unknown_app", "there is no app 'shp' in smppd.toml"),
+    ],
+)
+def test_fault_of_the_app_says_what_to_write_in_python(code: str, reason: str) -> None:
+    fault = ProtocolError(code, reason)
+    assert str(fault) == f'{code}: {reason}; in Python: app="NAME" to open_client or SyncClient'
+    assert fault.reason == reason
+
+
+def test_other_faults_are_told_as_they_came() -> None:
+    assert str(ProtocolError("busy", "too many connections")) == "busy: too many connections"

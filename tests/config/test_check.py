@@ -158,6 +158,40 @@ def test_sheet_that_prices_nothing_is_named(tmp_path: Path) -> None:
     assert "prices nothing" in warning.text
 
 
+def test_prices_that_no_route_reaches_are_named_once_with_an_example(tmp_path: Path) -> None:
+    routes = [route("49", more=""), route("4479", "beta"), SHEET]
+    write_config(tmp_path, routing=routing(*routes))
+    add_carrier(tmp_path, "beta")
+    write_sheet(tmp_path, "4,0.07\n49,0.07\n4915,0.06\n4477,0.04\n4478,0.04\n")
+
+    warning = only_warning(tmp_path)
+
+    assert (warning.key, warning.line) == ("prices[1]", 10)
+    assert warning.text == (
+        'alpha.csv prices 2 prefixes, such as "4477", but no route of alpha reaches them'
+    )
+    assert warning.remedy == 'add a [[route]] with prefix = "4477", or take the price away'
+
+
+@pytest.mark.parametrize(
+    ("routes", "prices"),
+    [
+        ([route("49", more="")], "49,0.07\n44,0.04\n33,0.05\n"),  # of the whole world
+        ([route("", more="")], "49,0.07\n44,0.04\n"),
+        ([route("49", more=""), route("44")], "49,0.07\n44,0.04\n"),
+        ([route("4915", more="")], "49,0.07\n4,0.04\n"),
+    ],
+    ids=["most", "default", "own cost", "shorter"],
+)
+def test_price_list_that_is_meant_so_is_not_named(
+    tmp_path: Path, routes: list[str], prices: str
+) -> None:
+    write_config(tmp_path, routing=routing(*routes, SHEET))
+    write_sheet(tmp_path, prices)
+
+    assert check(tmp_path) == []
+
+
 def test_warnings_are_listed_up_to_a_bound(tmp_path: Path) -> None:
     routes = [route(str(number), more="") for number in range(100, 100 + WARNINGS_MAX + 5)]
     write_config(tmp_path, routing=routing(*routes, route("9", more=""), SHEET))

@@ -137,9 +137,7 @@ def test_sheets_are_compared_by_their_prices(old: Config) -> None:
     )
     assert compare(old, before)[0].detail == "cost 0.0210 -> by its sheet"
     assert compare(before, after) == [
-        ConfigChange(
-            "sheet", "alpha", "changed", "1 prices added, 1 prices removed, 1 prices changed"
-        )
+        ConfigChange("sheet", "alpha", "changed", "1 price added, 1 price removed, 1 price changed")
     ]
     assert compare(before, old)[-1] == ConfigChange("sheet", "alpha", "removed", "alpha.csv")
 

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from smppd.config import RateSheet, RouteConfig, load
-from tests.config.house import CARRIER, add_carrier, only_problem, problems_of, write_config
+from tests.config.house import (
+    CARRIER,
+    ROUTING,
+    add_carrier,
+    only_problem,
+    problems_of,
+    write_config,
+)
 
 PRICED = 'currency = "USD"\n[[route]]\nprefix = "49"\ncarrier = "alpha"\n'
 SHEET = '[[prices]]\ncarrier = "alpha"\nfile = "alpha.csv"\n'
@@ -127,6 +134,13 @@ def test_cost_is_required_for_a_carrier_without_a_sheet(tmp_path: Path) -> None:
 
     assert (problem.key, problem.line) == ("route[2].cost", 5)
     assert "or [[prices]] for the carrier" in problem.remedy
+
+
+def test_cost_with_a_decimal_comma_is_refused_with_what_to_write(tmp_path: Path) -> None:
+    problem = only_problem(write_config(tmp_path, routing=ROUTING.replace("0.0210", "0,0650")))
+
+    assert problem.wrong == "'0,0650' is not a cost"
+    assert problem.remedy == 'write "0.0650", with a point'
 
 
 @pytest.mark.parametrize("value", ["1", '"yes"', "[]"])

@@ -203,8 +203,11 @@ def test_find_that_reaches_its_limit_says_how_to_go_on(desk: Desk) -> None:
         desk.send(f"many-{number}", "--tag", "many", "--send-at", "1h")
     said = desk.call("find", "--tag", "many", "--limit", "2")
     assert len(said.out.splitlines()) == 3
-    assert "go on with --until 17" in said.err
-    assert desk.call_json("find", "--tag", "many", "--limit", "2")["more"] is True
+    found = desk.call_json("find", "--tag", "many", "--limit", "2")
+    last = found["messages"][-1]["id"]
+    assert found["more"] is True
+    assert f"go on with --before {last}" in said.err
+    assert len(desk.call_json("find", "--tag", "many", "--before", last)["messages"]) == 1
 
 
 def test_find_of_a_state_that_is_none_is_exit_2_with_the_nearest(desk: Desk) -> None:

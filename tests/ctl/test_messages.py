@@ -27,7 +27,7 @@ def quote(desk: Desk, *more: str) -> Said:
 def test_class_that_is_none_is_refused() -> None:
     said = call("send", "--to", "+49", "--text", "x", "--class", "slow")
     assert said.code == terminal.USAGE
-    assert "promotional" in said.err
+    assert "'--class': 'slow' is not one of 'otp', 'transactional', 'promotional'" in said.err
 
 
 def test_text_of_octets_that_are_no_characters_is_exit_2() -> None:
@@ -72,6 +72,12 @@ def test_send_says_accepted_and_the_id(desk: Desk) -> None:
     said = send(desk, "--ref", "plain-1")
     assert said.code == terminal.OK
     assert re.fullmatch(r"accepted  id [0-9a-f]{16}  ref plain-1  1 segment gsm7\n", said.out)
+
+
+def test_send_without_a_ref_makes_a_short_one(desk: Desk) -> None:
+    refs = {json.loads(send(desk, "--json").out)["ref"] for _ in range(2)}
+    assert len(refs) == 2
+    assert all(re.fullmatch(r"ctl-[a-z2-7]{10}", ref) for ref in refs)
 
 
 def test_send_with_json_prints_the_answer(desk: Desk) -> None:

@@ -49,6 +49,11 @@ def test_event_for_people_is_one_line_of_what_it_carries() -> None:
     assert line.endswith("carrier=alpha  receipt=true")
 
 
+def test_time_in_an_event_is_shown_as_one() -> None:
+    line = show.describe_event({**SENT, "event": "delivered", "done_at": 1_795_316_280_000})
+    assert "done_at=2026-11-22 " in line
+
+
 def test_inbound_event_shows_no_whole_number(capsys: pytest.CaptureFixture[str]) -> None:
     show.show_events([INBOUND], reveal=False, as_json=False)
     shown = capsys.readouterr().out

@@ -38,6 +38,28 @@ def test_directory_without_configuration_is_exit_78(tmp_path: Path) -> None:
     assert "smppd.toml: cannot be read" in said.err
 
 
+def test_no_configuration_at_all_is_exit_78_with_what_to_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(terminal, "SYSTEM_DIRECTORY", tmp_path / "etc")
+    said = call("status")
+    assert (said.code, said.out) == (terminal.BAD_CONFIG, "")
+    assert said.err == (
+        "there is no configuration\n"
+        f"  why: no smppd.toml here and none in {tmp_path}/etc\n"
+        "  do:  name the directory with --config, or the socket with --socket\n"
+    )
+
+
+@pytest.mark.parametrize("command", [("status",), ("routes", "test")])
+def test_option_after_the_command_is_refused_with_where_it_goes(command: tuple[str, ...]) -> None:
+    said = call(*command, "--app", "shop")
+    assert said.code == terminal.USAGE
+    assert "No such option: --app; it goes before the command: " in said.err
+    assert said.err.endswith(f" --app NAME {' '.join(command)}\n")
+
+
 def test_carriers_passwords_need_not_be_readable(tmp_path: Path) -> None:
     (tmp_path / "smppd.toml").write_text("")
     (tmp_path / "carriers").mkdir()
@@ -82,6 +104,12 @@ REFUSALS = [
     ("unknown_message", "no message has this name", terminal.NOT_FOUND, "smppctl find"),
     ("bad_request", "there is no carrier 'x'; did you mean 'y'?", terminal.USAGE, "mean 'y'?"),
     ("bad_request", "trace by 'ref' needs 'app'", terminal.USAGE, "--app"),
+    (
+        "hello_required",
+        "say hello first, with 'app' one of a, b",
+        terminal.USAGE,
+        "smppctl --app NAME",
+    ),
     ("busy", "too many connections", terminal.FAILED, "try again"),
     ("of_tomorrow", "whatever", terminal.FAILED, "the daemon's log"),
 ]

@@ -84,6 +84,16 @@ def test_reload_of_nothing_new_changes_nothing(site: Site) -> None:
     assert carriers(site)["alpha"]["binds"][0]["since"] == before
 
 
+def test_reload_tells_a_warning_once_and_status_always(site: Site) -> None:
+    daemon = site.start_daemon()
+    site.wait_bound(daemon)
+    write_carrier(site, "beta", throughput=10_000)
+    (told,) = reload(site)["warnings"]
+    assert "out of reach" in told
+    assert reload(site)["warnings"] == []
+    assert site.status()["warnings"] == [told]
+
+
 def test_reload_moves_a_prefix_to_another_carrier_and_says_so(site: Site) -> None:
     daemon = site.start_daemon()
     site.wait_bound(daemon)

@@ -70,8 +70,10 @@ def test_profile_with_problems_or_for_nobody_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "a.toml", "x = 1")
     with pytest.raises(ConfigError):
         read(path)
-    with pytest.raises(BadOption, match="no carrier 'gamma'"):
-        read(f"gamma={path}")
+    with pytest.raises(BadOption, match="no carrier 'lossy'; there are alpha, beta"):
+        read(f"lossy={path}")
+    with pytest.raises(BadOption, match="no carrier 'alfa'; did you mean 'alpha'"):
+        read(f"alfa={path}")
     with pytest.raises(ConfigError, match="cannot be read"):
         read(str(tmp_path / "nowhere.toml"))
 
