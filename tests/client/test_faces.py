@@ -605,13 +605,16 @@ async def test_cancelled_submit_is_not_sent_again(daemon: ScriptedDaemon) -> Non
                 assert answer.ref == "b"
 
         async def cancel_when_read(scope: trio.CancelScope) -> None:
+            await welcomed.wait()
             await trio.to_thread.run_sync(peers[0].read)
             scope.cancel()
             peers[0].close()
 
         peers: list[Peer] = []
+        welcomed = trio.Event()
         nursery.start_soon(use)
         peers.append(await trio.to_thread.run_sync(daemon.welcome))
+        welcomed.set()
         peer = await trio.to_thread.run_sync(daemon.welcome)
         assert [line["ref"] for line in await trio.to_thread.run_sync(peer.read)] == ["b"]
         peer.say(accepted("b"))

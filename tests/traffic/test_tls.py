@@ -7,6 +7,7 @@ import hashlib
 import socket
 import ssl
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from smppd.config.model import TlsConfig
 from smppd.smpp import constants
 from smppd.smpp.pdu import DeliverSm
 from smppd.smpp.session import Timers
+from smppd.traffic.carrier import BindKeeper
 from smppd.traffic.tls import (
     Tls,
     TlsFault,
@@ -289,20 +291,25 @@ async def test_a_certificate_that_ends_soon_is_told_at_every_connect(
         nursery.cancel_scope.cancel()
 
 
+def has_failed(keeper: BindKeeper, attempt: int) -> bool:
+    return keeper.status.reconnects == attempt
+
+
 async def test_a_fault_is_the_reason_of_the_bind_and_it_is_tried_again(
     tmp_path: Path, autojump_clock: Clock
 ) -> None:
     async with open_centre(tmp_path, autojump_clock) as centre, trio.open_nursery() as nursery:
         keeper = keep(centre, tls=tls_of(tmp_path))
         nursery.start_soon(keeper.run)
-        for reason, context in (
-            ("has expired", server_context(EXPIRED)),
-            ("authority", server_context(trustme.CA().issue_cert(NAME))),
+        for attempt, reason, context in (
+            (1, "has expired", server_context(EXPIRED)),
+            (2, "authority", server_context(trustme.CA().issue_cert(NAME))),
         ):
             smsc = await accept_secure(centre, context)
             with suppress(trio.BrokenResourceError):  # our alert, if it comes before our close
                 await smsc.read_to_end()
-            await until(lambda: keeper.status.state == "down")
+            await until(partial(has_failed, keeper, attempt))
+            assert keeper.status.state == "down"
             assert keeper.status.reason.startswith("no TLS: its certificate")
             assert reason in keeper.status.reason
             await centre.check_wait(keeper, keeper.status.reconnects * 1.0)
