@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from smppd.api.peers import find_apps
 from smppd.config import CarrierConfig, Config
 from smppd.routing.table import RoutingTable
+from smppd.smpp.constants import INTERFACE_VERSIONS
 from smppd.smpp.rare import Bind
 from smppd.smpp.throughput import Throughput
 from smppd.smpp.timers import Timers
@@ -20,9 +21,6 @@ from smppd.text.segment import Form
 from smppd.traffic.carrier import Endpoint
 from smppd.traffic.roster import CarrierState
 from smppd.traffic.tls import build_tls
-
-INTERFACE_VERSIONS: Mapping[str, int] = {"3.3": 0x33, "3.4": 0x34}
-"""SMPP 3.4 s5.2.4, as octets."""
 
 
 def build_table(config: Config) -> RoutingTable:
