@@ -4,9 +4,9 @@ One socket, one thread, one loop. At most ``client_window`` messages are out: su
 yet final at the app. So the daemon's queue stays as short as that, and time spent in it is part of
 what is measured. A window of 0 has no bound: all messages are submitted at once, and wait.
 
-It is not ``smppd.client``, which would cost as much as the daemon. Run by ``bench.throughput`` as
-``python -m bench.load JSON``: it subscribes, says ``ready``, waits for a line, and answers with
-its ``LoadResult`` as JSON.
+It is not ``smppd.client``: what measures the daemon leans on nothing that is measured. Run by
+``bench.throughput`` as ``python -m bench.load JSON``: it subscribes, says ``ready``, waits for a
+line, and answers with its ``LoadResult`` as JSON.
 """
 
 from __future__ import annotations

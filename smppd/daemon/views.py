@@ -41,7 +41,7 @@ def view_carrier(upkeep: Upkeep, store: Store) -> CarrierView:
                 state=keeper.status.state,
                 since=keeper.status.since,
                 reconnects=keeper.status.reconnects,
-                reason="drained" if keeper.ended.is_set() else keeper.status.reason,
+                reason=keeper.status.reason,
                 window=slot.window,
                 outstanding=store.open_grants(config.name, keeper.status.bind),
             )

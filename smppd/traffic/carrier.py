@@ -146,7 +146,7 @@ class BindKeeper:
                 wait = self._endpoint.reconnect_min
             await self._wait_before_rebind(end, wait)
             wait = min(wait * 2, self._endpoint.reconnect_max)
-        self._enter("down", "draining")
+        self._enter("down", "drained")
         self.ended.set()
 
     def drain(self) -> None:

@@ -119,10 +119,6 @@ class Committer:
         self.wake()
         await idle.wait()
 
-    async def settle(self) -> None:
-        """Returns after a commit that has seen what the dispatch was told until now."""
-        await self.commit([])
-
     async def run(self) -> None:
         """Commits until cancelled. StoreError ends the daemon: the start path recovers."""
         try:

@@ -357,7 +357,7 @@ async def test_drain_unbinds_in_order_and_keeps_the_bind_down(
         keeper.drain()
         await smsc.wait_unbind()
         await keeper.ended.wait()
-        assert (keeper.status.state, keeper.status.reason) == ("down", "draining")
+        assert (keeper.status.state, keeper.status.reason) == ("down", "drained")
 
 
 async def test_drain_ends_a_wait_and_a_sleep(tmp_path: Path, autojump_clock: Clock) -> None:

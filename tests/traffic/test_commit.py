@@ -216,14 +216,14 @@ async def test_one_carrier_is_waited_for_whatever_the_others_do(
         assert house.store.open_grants("beta", 0) == 1
 
 
-async def test_settle_returns_when_a_commit_has_seen_what_was_changed(
+async def test_an_empty_commit_returns_when_what_was_changed_has_been_seen(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with open_office(tmp_path) as office:
         house = office.house
         await office.committer.commit([house.propose("r1")])
         house.reroute([])
-        await office.committer.settle()
+        await office.committer.commit([])
         assert house.told() == [("r1", "failed")]
 
 
