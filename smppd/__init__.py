@@ -52,11 +52,12 @@ The house, from the roof down
     traffic                         binds, commits, and what goes where
     store  config                   LMDB; TOML
     smpp  text  routing  policy     siblings, blind to one another
-    errors  log  systemd            the ground
+    errors  faults  log  systemd    the ground
 
 Rooms, file by file (``policy`` is drawn, and not built yet):
 
 ``errors``   the exception tree        ``systemd``  notify, watchdog, sockets, credentials
+``faults``   where tests end the process
 ``log/``     structlog, once: lines for operators
     ``writer``     to whom nobody reads, without waiting
 ``ctl/``     smppctl's commands

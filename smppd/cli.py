@@ -20,7 +20,7 @@ import structlog
 import trio
 import typer
 
-from smppd import __version__, daemon, demo, log, terminal
+from smppd import __version__, daemon, demo, faults, log, terminal
 from smppd.api.peers import find_apps
 from smppd.config import Config, load, load_credential_names
 from smppd.errors import ConfigError, StoreError
@@ -101,6 +101,12 @@ def run(
     sys.excepthook = log.report_crash
     faulthandler.enable()  # systemd's watchdog ends us with SIGABRT: what did we hang on?
     logger = structlog.get_logger("smppd.cli")
+    try:
+        armed = faults.arm_from(os.environ)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if armed is not None:
+        logger.warning("fault_armed", point=armed)
     try:
         trio.run(partial(daemon.run, loaded, systemd=read_environment(os.environ, os.getpid())))
     except StoreError as error:

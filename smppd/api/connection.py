@@ -22,6 +22,7 @@ from typing import Final, Protocol
 import trio
 from msgspec import UNSET
 
+from smppd import faults
 from smppd.api.answers import Answer, ErrorAnswer, SubscribedAnswer, wrap_answer
 from smppd.api.controls import ANSWER_TYPES, ControlFault, Controls, serve_control
 from smppd.api.conversation import Admission, Conversation
@@ -157,7 +158,9 @@ class Connection:
         self._services.lines += len(requests)
         while requests and not self._protocol.closed:
             admission = await self._admit(requests)
+            faults.reach("intake.before_commit")
             results = await self._commit(admission.changes)
+            faults.reach("intake.after_commit")
             await self._reply(conclude(admission.replies, results))
             requests = requests[admission.consumed :]
 
@@ -273,10 +276,13 @@ class Connection:
             answers = self._take_answers()
             events = self._take_events()
             if answers or events:
+                if events:
+                    faults.reach("events.before_write")
                 try:
                     await self._stream.send_all(answers + (events or b""))
                 except trio.BrokenResourceError:
                     return self._give_up_writing()
+                faults.reach("events.written" if events else "intake.answered")
             elif self._ending:
                 return None
             elif events is None:

@@ -18,6 +18,7 @@ import msgspec
 import structlog
 import trio
 
+from smppd import faults
 from smppd.api.views import ReloadedView
 from smppd.config import Config, ConfigChange, compare, load
 from smppd.config.diff import NEEDS_RESTART
@@ -99,8 +100,10 @@ class Reloader:
             log.error("reload_refused", problems=len(loaded.problems))
             return ReloadedView(False, [], loaded.problems, [])
         warnings = find_new_warnings(self.config, loaded.config)
+        faults.reach("reload.loaded")
         self._swap(loaded.config, loaded.table)
         self.config = loaded.config
+        faults.reach("reload.swapped")
         for change in loaded.changes[:CHANGES_LOGGED_MAX]:
             log.info(
                 "reload_change",

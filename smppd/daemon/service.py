@@ -21,7 +21,7 @@ from typing import Final
 import structlog
 import trio
 
-from smppd import __version__
+from smppd import __version__, faults
 from smppd import log as logging
 from smppd.api.intake import Intake
 from smppd.api.outbox import Outbox
@@ -165,7 +165,9 @@ class Daemon:
 
     async def run(self, ready: Callable[[], None] | None) -> None:
         """Starts everything, serves, and returns when a drain has ended."""
+        faults.reach("start.opened")
         doubtful = recover(self._store, self._dispatch, read_wall_clock())
+        faults.reach("start.recovered")
         collect_garbage_rarely()
         log.info("starting", version=__version__, doubtful=doubtful)
         with (
@@ -178,6 +180,7 @@ class Daemon:
                     binds.start_soon(self._fleet.run)
                     async with trio.open_nursery() as serving:
                         await serving.start(self._server.serve, listeners)
+                        faults.reach("start.listening")
                         await self._start_side_tasks(serving)
                         log.info("ready", socket=str(self._config.daemon.socket))
                         self._notifier.ready()
@@ -187,11 +190,14 @@ class Daemon:
                         binds.start_soon(self._hurry_on_signal, signals, binds.cancel_scope)
                         await self._drain()
                         serving.cancel_scope.cancel()
+                    faults.reach("drain.idle")
                     self._fleet.stop()
                     binds.cancel_scope.deadline = trio.current_time() + UNBIND_SECONDS_MAX
                     await self._fleet.ended.wait()
                     binds.cancel_scope.cancel()
+                faults.reach("drain.unbound")
                 self._committer.commit_now()
+                faults.reach("drain.committed")
                 committing.cancel_scope.cancel()
         log.info("stopped")
 
@@ -320,6 +326,7 @@ class Daemon:
         self._intake.draining = True
         self._dispatch.stop()
         self._notifier.stopping(self._config.daemon.drain_timeout + END_SECONDS_MAX)
+        faults.reach("drain.begun")
         log.info("draining", timeout_s=self._config.daemon.drain_timeout)
         with trio.move_on_after(self._config.daemon.drain_timeout) as self._draining:
             await self._committer.wait_idle()

@@ -15,6 +15,7 @@ from typing import Final, cast
 
 import lmdb
 
+from smppd import faults
 from smppd.errors import StoreError
 
 DiskError = lmdb.Error
@@ -182,10 +183,12 @@ class Environment:
             try:
                 for table in changed:
                     table.flush()
+                faults.reach("store.written")
                 self.transaction.commit()
                 break
             except lmdb.MapFullError:
                 self.abort()
+                faults.reach("store.growing")
                 self._grow()
                 self.begin(write=True)
             except lmdb.Error as error:

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from smppd import faults
 from smppd.errors import StoreError
 from smppd.store import keys
 from smppd.store.changes import CarrierMode, Change, Doubted, Result
@@ -100,6 +101,7 @@ class Store:
             if granter is not None:
                 granter.grant(ledger, now_ms)
             apps = ledger.flush()
+            faults.reach("store.decided")
             self._env.commit()
         except DiskError as error:
             self._env.close()

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 import msgspec
 import trio
 
+from smppd import faults
 from smppd.errors import CommitterEnded
 from smppd.store.changes import Change, Result
 from smppd.store.store import Store
@@ -140,12 +141,14 @@ class Committer:
         batch, self._batch = self._batch, _Batch()
         now = self._wall()
         self._look_at_disk(now)
+        faults.reach("commit.before")
         started = time.perf_counter()
         try:
             committed = self._store.commit(batch.changes, self._dispatch, now)
         except BaseException:
             batch.done.set()
             raise
+        faults.reach("commit.after")
         batch.results = committed.results
         batch.is_committed = True
         batch.done.set()

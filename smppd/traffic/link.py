@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 import trio
 
+from smppd import faults
 from smppd.smpp.session import Session
 from smppd.smpp.signals import (
     AlertReceived,
@@ -28,7 +29,14 @@ from smppd.smpp.signals import (
     Stalled,
 )
 from smppd.smpp.signals import Signal as SessionSignal
-from smppd.store.changes import Change, GivenBack
+from smppd.store.changes import (
+    Answered,
+    Change,
+    Doubted,
+    GivenBack,
+    InboundArrived,
+    ReceiptArrived,
+)
 from smppd.store.store import Store
 from smppd.traffic.commit import Committer
 from smppd.traffic.dispatch import Dispatch
@@ -40,6 +48,14 @@ from smppd.traffic.tls import describe_break
 COUNTED: Final = (PduRefused, AlertReceived, QueryAnswered, CancelAnswered, AskUnanswered)
 """What changes nothing on the link: the operator gets one notice a kind and read, whatever a peer
 sends."""
+
+_PHASES: Final[dict[type, str]] = {
+    Answered: "response",
+    ReceiptArrived: "receipt",
+    InboundArrived: "inbound",
+    Doubted: "doubt",
+}
+"""The fault points a change passes, before and after its commit."""
 
 FLUSH_SECONDS_MAX: Final = 2.0
 """For the last octets of a closing session (an unbind_resp, a generic_nack)."""
@@ -150,13 +166,17 @@ class Link:
             if now >= session.next_deadline() and await self._may_judge():
                 await self._settle(session.handle_timers(now))
                 await self._heed_unbinding()
-            if session.room and self._slot.granted:
+            is_submitting = bool(session.room and self._slot.granted)
+            if is_submitting:
                 taken = self._dispatch.take(self._slot, self._store, session.room, self._wall())
                 session.submit(taken, now)
+                faults.reach("submit.taken")
             if data := session.data_to_send():
                 limit = FLUSH_SECONDS_MAX if session.closed else self._write_seconds_max
                 if (fault := await self._send(data, limit)) is not None:
                     return await self._stop_writing(fault)
+                if is_submitting:
+                    faults.reach("submit.written")
             elif session.closed:
                 return self._lose("")
             elif self._slot.late:
@@ -202,7 +222,9 @@ class Link:
         if settlement.throttled:
             self._slot.carrier.throughput.slow_down(trio.current_time())
         if settlement.changes:
+            _reach(settlement.changes, "before_commit")
             await self._committer.commit(settlement.changes)
+            _reach(settlement.changes, "after_commit")
             self._session.acknowledge(signals)
             self._work.set()
 
@@ -219,6 +241,7 @@ class Link:
         if isinstance(signal, Bound):
             self._was_bound = True
             self._dispatch.bind_up(self._slot, self._work.set)
+            faults.reach("bind.up")
             self._committer.wake()
         elif isinstance(signal, BindRejected):
             self._bind_status = signal.command_status
@@ -273,5 +296,14 @@ class Link:
         self._give_back(self._dispatch.bind_down(self._slot), changes)
         await trio.aclose_forcefully(self._stream)
         if changes and not self._committer.has_ended:
+            _reach(changes, "before_commit")
             await self._committer.commit(changes)
+            _reach(changes, "after_commit")
         self._committer.wake()
+
+
+def _reach(changes: list[Change], moment: str) -> None:
+    if faults.is_armed():
+        for phase in {_PHASES.get(type(change)): None for change in changes}:
+            if phase is not None:
+                faults.reach(f"{phase}.{moment}")
