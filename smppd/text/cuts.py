@@ -91,8 +91,9 @@ def _grapheme_boundary(text: str, start: int, end: int) -> int:
     """The last boundary from ``start``, itself one, to ``end``; ``end`` where there is none.
 
     One character past ``end`` is enough to see whether a grapheme reaches over it: the rules
-    of UAX #29 look back, and only one character ahead.
+    of UAX #29 look back, and only one character ahead. They look at a slice: told where to start
+    in the whole, regex looks back to the beginning of a row of flags for each of them.
     """
-    last = _GRAPHEMES.findall(text, start, end + 1)[-1]
+    last = _GRAPHEMES.findall(text[start : end + 1])[-1]
     boundary = end + 1 - len(last)
     return boundary if boundary > start else end

@@ -224,7 +224,7 @@ def _encode(text: str, wanted: WantedEncoding | Encoding, form: Form) -> bytes |
                 return septets
         elif wanted == "gsm7":
             character = gsm7.first_unencodable(text)
-            assert character is not None, f"gsm7.encode refused what it has: {text!r}"
+            assert character is not None, "gsm7.encode refused what it has"
             return _missing(character, "GSM 03.38")
     surrogate = ucs2.first_lone_surrogate(text)
     return text if surrogate is None else _lone_surrogate(surrogate)

@@ -7,8 +7,12 @@ at: little endian or a mark in front is a fault of the sender that stays visible
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Final
+
+codecs.lookup("utf-16-be")
+"""A codec is a file that is read when first used, and then there may be no descriptor left."""
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 

@@ -150,3 +150,11 @@ def test_more_than_255_segments_are_too_long_and_never_cut() -> None:
     assert isinstance(too_long, TooLong)
     assert too_long.segments == 256
     assert "255" in too_long.reason
+
+
+def test_row_of_flags_costs_what_its_length_costs() -> None:
+    """One line of 64 KiB stood the loop still for most of a second, and ten of them for ten; a
+    row this long would take hours if each flag looked back to the first."""
+    planned = segment.plan("🇸🇪" * 300_000, "ucs2")
+    assert isinstance(planned, TooLong)
+    assert planned.segments == -(-300_000 // 16)
