@@ -25,6 +25,9 @@ SEND_SECONDS_MAX: Final = 1.0
 """For a change of state while the service manager's queue is full: it matters more than a moment
 of the loop. What is repeated or for people is not waited for at all."""
 
+DIGITS_MAX: Final = 20
+"""Of 2**64 - 1: the environment has no longer numbers of systemd's."""
+
 _NAMELESS: Final = "unknown"
 """sd_listen_fds_with_names(3): the name of a socket that has none."""
 
@@ -63,6 +66,10 @@ class Notifier:
     def ready(self, status: str = "") -> bool:
         """Started, or done with reloading."""
         return self._send(_with_status("READY=1", status), SEND_SECONDS_MAX)
+
+    def starting(self, seconds: float) -> bool:
+        """The start goes on and takes up to ``seconds`` more, whatever ``TimeoutStartSec=`` is."""
+        return self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1_000_000)}", 0)
 
     def reloading(self, monotonic_usec: int, status: str = "") -> bool:
         """A reload begins; ``monotonic_usec`` is CLOCK_MONOTONIC now. ``ready`` ends it.
@@ -106,8 +113,8 @@ def watchdog_seconds(environ: Mapping[str, str], pid: int) -> float | None:
     """How long we may be silent before we are killed; None: nobody watches (us)."""
     if environ.get("WATCHDOG_PID", str(pid)) != str(pid):
         return None
-    usec = environ.get("WATCHDOG_USEC", "")
-    return int(usec) / 1_000_000 if usec.isdecimal() and int(usec) else None
+    usec = _read_count(environ.get("WATCHDOG_USEC", ""))
+    return usec / 1_000_000 if usec else None
 
 
 def passed_sockets(environ: Mapping[str, str], pid: int) -> dict[str, list[int]]:
@@ -115,16 +122,21 @@ def passed_sockets(environ: Mapping[str, str], pid: int) -> dict[str, list[int]]
 
     They are ours from now on: they were made close-on-exec, and nobody else closes them.
     """
-    count = environ.get("LISTEN_FDS", "")
-    if environ.get("LISTEN_PID") != str(pid) or not count.isdecimal():
+    count = _read_count(environ.get("LISTEN_FDS", ""))
+    if environ.get("LISTEN_PID") != str(pid):
         return {}
     names = environ.get("LISTEN_FDNAMES", "").split(":")
     found: dict[str, list[int]] = {}
-    for index in range(int(count)):
+    for index in range(count):
         name = names[index] if index < len(names) and names[index] else _NAMELESS
         os.set_inheritable(LISTEN_FD_FIRST + index, False)
         found.setdefault(name, []).append(LISTEN_FD_FIRST + index)
     return found
+
+
+def _read_count(text: str) -> int:
+    """A number as systemd writes it; 0 where it is none, or longer than one of 64 bits."""
+    return int(text) if text.isdecimal() and len(text) <= DIGITS_MAX else 0
 
 
 def credentials_directory(environ: Mapping[str, str]) -> Path | None:

@@ -166,10 +166,11 @@ class Lines:
     def _sort(self, complete: bytes) -> None:
         try:
             received = _decode_lines(complete)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ProtocolError("bad_json", f"what came is not the protocol: {error}") from None
         for line in received:
-            if line.get("type") == "event":
+            _check_shape(line)
+            if line["type"] == "event":
                 self.events.append(line)
             else:
                 self._give(line)
@@ -180,7 +181,7 @@ class Lines:
         Of a type that answers nothing we asked it is a later release's, and ignored (contract).
         """
         asked = self._asked[0] if self._asked else None
-        if answer.get("type") == "error":
+        if answer["type"] == "error":
             if asked is None or answer.get("line", asked.first) < asked.first:
                 raise fault_of(answer)
         elif asked is None or not _may_answer(asked.verb, answer):
@@ -189,6 +190,14 @@ class Lines:
         if asked.is_settled:
             self._asked.popleft()
             asked.settle(asked)
+
+
+def _check_shape(line: JsonObject) -> None:
+    """ProtocolError unless what is read here is of the type the protocol has: a word that stands
+    where a number belongs is some other program's."""
+    for name, kind, default in (("type", str, None), ("seq", int, 0), ("line", int, 0)):
+        if not isinstance(line.get(name, default), kind):
+            raise ProtocolError("bad_json", f"what came is not the protocol: no {name!r} in it")
 
 
 def _may_answer(verb: str, answer: JsonObject) -> bool:

@@ -8,7 +8,6 @@ money or a secret.
 from __future__ import annotations
 
 import math
-import stat
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,6 +16,12 @@ from typing import Final
 import msgspec
 
 from smppd.config.model import CarrierConfig, Config, ConfigWarning
+from smppd.config.modes import (
+    can_others_read,
+    warn_of_modes,
+    warn_of_readable_credential,
+    warn_of_readable_key,
+)
 from smppd.config.source import Key, Source, show_key
 from smppd.routing.sheet import find_longest
 
@@ -42,6 +47,7 @@ def find_warnings(config: Config, files: Files, credentials: Path | None) -> lis
         *_warn_of_inbound(config, files),
         *_warn_of_shadowed_prefixes(config, files),
         *_warn_of_missing_prices(config, files),
+        *warn_of_modes(config, files.daemon, [files.routing, *files.carriers.values()]),
     ]
     for name, carrier in config.carriers.items():
         source = files.carriers[name]
@@ -234,6 +240,8 @@ def _warn_of_unread_credential(source: Source, credentials: Path | None) -> Iter
 _CARRIER_WARNINGS: Final[tuple[Callable[[CarrierConfig, Source], Iterator[ConfigWarning]], ...]] = (
     _warn_of_throughput,
     _warn_of_readable_password,
+    warn_of_readable_key,
+    warn_of_readable_credential,
     _warn_of_receipts,
     _warn_of_old_transceiver,
 )
@@ -245,14 +253,3 @@ def is_this_host(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def can_others_read(path: Path) -> bool:
-    """Whether a user who is neither owner nor of the group can read ``path``, by its mode and
-    those of the directories above it (an access control list may say otherwise)."""
-    path = path.resolve()
-    try:
-        reachable = all(parent.stat().st_mode & stat.S_IXOTH for parent in path.parents)
-        return reachable and bool(path.stat().st_mode & stat.S_IROTH)
-    except OSError:
-        return False

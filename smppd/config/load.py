@@ -121,7 +121,7 @@ def _open_files(directory: Path) -> Files:
     example, or a carrier switched off."""
     sources = [
         Source(directory, f"{CARRIERS_DIRECTORY}/{path.name}")
-        for path in sorted((directory / CARRIERS_DIRECTORY).glob("*.toml"))
+        for path in _list_carriers(directory / CARRIERS_DIRECTORY)
         if not path.name.startswith(".")
     ]
     return Files(
@@ -150,6 +150,14 @@ def _problems_of(files: Files) -> list[Problem]:
     if not files.carriers:
         problems.append(_why_no_carrier(files.daemon.path.parent / CARRIERS_DIRECTORY))
     return problems
+
+
+def _list_carriers(carriers: Path) -> list[Path]:
+    """Their files; none where that cannot be told, which is then a problem of its own."""
+    try:
+        return sorted(carriers.glob("*.toml"))
+    except OSError:
+        return []
 
 
 def _why_no_carrier(carriers: Path) -> Problem:

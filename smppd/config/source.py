@@ -18,8 +18,12 @@ from smppd.errors import Problem
 Key = tuple[str | int, ...]
 """A key's path; an element of a ``[[table]]`` is its index from 0."""
 
+NESTING_MAX = 32
+"""Tables and lists in one another: no file of ours has more than five."""
+
 _HEADER = re.compile(r"\s*(\[\[?)([^\[\]]+)\]")
-_ASSIGNMENT = re.compile(r"""\s*([A-Za-z0-9_."'-]+(?:\s*\.\s*[A-Za-z0-9_."'-]+)*)\s*=""")
+# Possessive, and with dots in one place: no line costs more than its length.
+_ASSIGNMENT = re.compile(r"""\s*+([A-Za-z0-9_"'-]++(?:\s*+\.\s*+[A-Za-z0-9_"'-]++)*+)\s*+=""")
 _COMMENT = re.compile(r"^[ \t]*#", re.MULTILINE)
 _TOML_WORDS = {"Cannot overwrite a value": "the key or table on this line stands above too"}
 """What tomllib says, in an operator's words where its own say too little."""
@@ -84,6 +88,10 @@ class Source:
         except (ValueError, RecursionError) as error:
             # Of a number with thousands of digits, or brackets as deep: tomllib's own faults.
             self._break(f"is not TOML: {error}", "correct it (https://toml.io)")
+        else:
+            if excess := _find_excess(self.table, NESTING_MAX):
+                self.table = {}
+                self._break(excess, "correct it (https://toml.io)")
 
     def _break(self, wrong: str, remedy: str, line: int | None = None) -> None:
         self.broken = True
@@ -98,6 +106,19 @@ class Source:
                 return self._lines[key]
             key = key[:-1]
         return None
+
+
+def _find_excess(value: object, levels: int) -> str | None:
+    """What tomllib takes and nobody can use: dotted keys without end, and an integer beyond TOML's
+    64 bits, which Python refuses to print when it is long enough."""
+    if isinstance(value, dict | list):
+        if not levels:
+            return f"is nested deeper than {NESTING_MAX} tables and lists"
+        parts = value.values() if isinstance(value, dict) else value
+        return next((found for part in parts if (found := _find_excess(part, levels - 1))), None)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return "holds an integer of more than 64 bits"
+    return None
 
 
 def show_key(key: Key) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 
 from smppd.client import JsonObject
 from smppd.log import mask
+from smppd.terminal import count_of
 
 NUMBER_FIELDS: Final = frozenset({"to", "from"})
 """Where numbers stand, in any object of the protocol."""
@@ -27,7 +28,8 @@ _RECEIPT_TEXT: Final = re.compile("(t\0?e\0?x\0?t\0? ?\0?[:=]).*", re.IGNORECASE
 
 
 def hide(value: JsonObject) -> JsonObject:
-    """``value`` with every number in it masked and receipts' words cut, however deep."""
+    """``value`` with every number in it masked, of a text its length and receipts' words cut,
+    however deep."""
     return {key: _hide_field(key, item) for key, item in value.items()}
 
 
@@ -47,6 +49,8 @@ def _hide_field(key: str, value: object) -> object:
         return value
     if key in NUMBER_FIELDS:
         return hide_number(value)
+    if key == "text":
+        return f"({count_of(len(value), 'character')})"
     if key == "reason":
         return _QUOTED_NUMBER.sub(lambda found: hide_number(found[0]), value)
     return _RECEIPT_TEXT.sub(r"\1", value) if key == "detail" else value

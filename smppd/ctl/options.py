@@ -59,7 +59,7 @@ def complete_carrier(context: typer.Context, incomplete: str) -> list[str]:
 
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON, one object a line.")]
 RevealOption = Annotated[
-    bool, typer.Option("--reveal", help="Show whole numbers, and what receipts quote.")
+    bool, typer.Option("--reveal", help="Show whole numbers, texts, and what receipts quote.")
 ]
 CarrierArgument = Annotated[
     str, typer.Argument(metavar="CARRIER", autocompletion=complete_carrier, show_default=False)

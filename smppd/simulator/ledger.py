@@ -6,6 +6,7 @@ submit that was never answered has no command_status: the client may rightly sen
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,11 @@ from smppd.text.segment import Alphabet
 SUBMITS_MAX: Final = 2_000_000
 """Submits that are kept in memory and told apart: some two gigabytes of them, far more than a
 test needs. Beyond it nothing is kept and no duplicate seen, and ``unrecorded`` says so."""
+
+
+def _open_private(path: str, flags: int) -> int:
+    """Texts and numbers are in it, and secrets of a rehearsal."""
+    return os.open(path, flags, 0o600)
 
 
 class Ledger:
@@ -47,7 +53,7 @@ class Ledger:
         self._find_duplicates(submits)
         if self._path:
             lines = self._encoder.encode_lines(self._describe(submits))
-            with self._path.open("ab", buffering=0) as file:
+            with open(self._path, "ab", buffering=0, opener=_open_private) as file:
                 file.write(lines)
             return
         kept = submits[: max(0, SUBMITS_MAX - len(self._submits))]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from smppd.config import check, load
-from smppd.config.check import WARNINGS_MAX, can_others_read, is_this_host
+from smppd.config.check import WARNINGS_MAX, is_this_host
+from smppd.config.modes import can_others_read
 from tests.config.house import CARRIER, ROUTING, add_carrier, only_warning, write_config
 
 FAR = CARRIER.replace("127.0.0.1", "smsc.example.net")

@@ -28,6 +28,11 @@ def test_numbers_are_masked_however_deep_and_all_else_is_kept() -> None:
     }
 
 
+def test_of_a_text_its_length_is_shown() -> None:
+    assert hide({"event": "inbound", "text": "my card is 4111"})["text"] == "(15 characters)"
+    assert hide({"event": "inbound", "text": None})["text"] is None
+
+
 def test_meta_is_the_apps_own_and_kept() -> None:
     assert hide({"meta": {"to": "+4915123456789"}}) == {"meta": {"to": "+4915123456789"}}
 
