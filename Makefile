@@ -14,7 +14,7 @@ BIN    := $(VENV)/bin
 PEERS  := tests/peers/node_modules
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 
-.PHONY: demo test style types check bench lock clean
+.PHONY: demo test style types check bench fuzz simulate soak wheel lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime
@@ -36,10 +36,33 @@ bench: $(VENV)/.runtime
 	$(BIN)/python -m bench.micro
 	$(BIN)/python -m bench.throughput $(ARGS)
 
+# Octets from strangers, led by coverage: SECONDS of each target, or of TARGET alone. The suite has
+# a taste of it; this goes on. Needs CPython 3.11 on x86-64 Linux, for which there is an atheris.
+SECONDS ?= 60
+TARGET  ?= all
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz $(TARGET) --seconds $(SECONDS)
+
+# What a server installs, built by the locked hatchling and no other.
+wheel: $(VENV)/.dev
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+
+# The whole daemon in simulated worlds (docs/simulation.md): seeds for SECONDS, one process a core.
+# FIRST is the first seed; without it the clock says. `make soak` goes on until a seed fails.
+FIRST ?= $(shell date +%s)
+simulate: $(VENV)/.dev
+	$(BIN)/python -m tests.simulation --first $(FIRST) --for $(SECONDS) --processes 0
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.simulation --first $(FIRST) --for inf --processes 0
+
 # Built in a venv of its own, so that pip-tools is no part of what it locks.
 lock:
 	$(PYTHON) -m venv --clear $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip --quiet install pip-tools
+	CUSTOM_COMPILE_COMMAND="make lock" $(VENV)-lock/bin/pip-compile --quiet --upgrade \
+		--generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
+		--output-file requirements.lock pyproject.toml
 	CUSTOM_COMPILE_COMMAND="make lock" $(VENV)-lock/bin/pip-compile --quiet --upgrade \
 		--generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
 		--extra dev --output-file requirements-dev.lock pyproject.toml
@@ -62,7 +85,7 @@ $(VENV)/.runtime: $(VENV)/.made pyproject.toml
 $(VENV)/.dev: $(VENV)/.made pyproject.toml requirements-dev.lock
 	@echo "Installing smppd and the locked development set into $(VENV) ..."
 	@$(PIP) install --require-hashes --requirement requirements-dev.lock
-	@$(PIP) install --no-deps --editable .
+	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.runtime
 
 $(PEERS)/.made: tests/peers/package.json tests/peers/package-lock.json
