@@ -157,3 +157,8 @@ def test_plain_text_that_was_harmless_is_unchanged(text: str) -> None:
 
 def test_emoji_joined_by_zero_width_joiners_stays_one() -> None:
     assert log.plain("👩\u200d👩\u200d👧") == "👩\u200d👩\u200d👧"
+
+
+def test_traceback_on_a_terminal_moves_no_cursor() -> None:
+    fields = log._make_plain(None, "error", {"exception": "Error: \x1b[2J\u202e\n  at home"})
+    assert fields["exception"] == "Error: [2J\n  at home"

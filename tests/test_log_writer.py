@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -224,6 +225,25 @@ def test_crash_goes_to_stderr_where_nobody_takes_lines(pipe: Pipe) -> None:
     code, errors = run(script, pipe.write)
     assert code == 1
     assert b"ValueError: seen" in errors
+
+
+@pytest.mark.parametrize("ending", ["raise ValueError('unseen')", "os.abort()"])
+def test_crash_ends_the_process_though_nobody_reads_its_errors_either(
+    pipe: Pipe, ending: str
+) -> None:
+    script = f"""
+        import faulthandler, os, sys
+        from smppd import log
+        os.dup2(1, 2)
+        log.configure()
+        sys.excepthook = log.report_crash
+        faulthandler.enable(log.open_for_faults())
+        {ending}
+    """
+    os.set_blocking(pipe.write, False)
+    os.write(pipe.write, b"x" * PIPE_BYTES)
+    os.set_blocking(pipe.write, True)
+    assert run(script, pipe.write).code in (1, -signal.SIGABRT)
 
 
 def test_priority_is_in_front_of_lines_for_the_journal_and_no_others(pipe: Pipe) -> None:

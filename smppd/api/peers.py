@@ -38,10 +38,14 @@ class Socket(Protocol):
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """A peer as the kernel saw it connect; ``groups`` holds the primary and supplementary gids."""
+    """A peer as the kernel saw it connect; ``groups`` holds the primary and supplementary gids.
+
+    ``pid`` is for people to read: it may be another process's by now.
+    """
 
     uid: int
     groups: frozenset[int]
+    pid: int = 0
 
 
 class Rights(msgspec.Struct, frozen=True):
@@ -53,7 +57,7 @@ class Rights(msgspec.Struct, frozen=True):
 
 def read_credentials(connection: Socket) -> Credentials:
     """The kernel's word on the peer of a connected Unix stream socket."""
-    _, uid, gid = _UCRED.unpack(
+    pid, uid, gid = _UCRED.unpack(
         connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     )
     try:
@@ -61,7 +65,7 @@ def read_credentials(connection: Socket) -> Credentials:
     except OSError:  # ERANGE: more groups; ENOPROTOOPT: an older kernel
         raw = b""
     groups = struct.unpack(f"{len(raw) // 4}I", raw)
-    return Credentials(uid, frozenset((gid, *groups)))
+    return Credentials(uid, frozenset((gid, *groups)), pid)
 
 
 class PeerTable:

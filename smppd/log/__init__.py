@@ -11,10 +11,12 @@ from __future__ import annotations
 import atexit
 import os
 import re
+import stat
 import sys
 import traceback
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
@@ -31,6 +33,8 @@ LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 PRIORITIES: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 """The same levels as syslog's, which sd-daemon(3) has in front of a line: ``<6>``."""
+
+STDERR: Final = 2
 
 HIDDEN_DIGITS_MIN: Final = 4
 """Digits of a number that are never shown: one in ten thousand is nobody in particular."""
@@ -88,12 +92,25 @@ def report_crash(
 ) -> None:
     """A ``sys.excepthook``: what ends the daemon is a line like any other, with its traceback.
 
-    Where nobody takes lines it goes to stderr, as it does without this hook.
+    Where nobody takes lines it goes to stderr, as it does without this hook; but a stderr that
+    nobody reads either does not keep the process from ending.
     """
     log = structlog.get_logger("smppd")
     log.error("crashed", reason=f"{kind.__name__}: {error}", exc_info=error)
     if not flush():
-        sys.__excepthook__(kind, error, trace)
+        errors = LineWriter(STDERR, lambda _lines: b"")
+        errors.put("".join(traceback.format_exception(kind, error, trace)).encode())
+        errors.flush()
+
+
+def open_for_faults() -> int:
+    """The descriptor faulthandler is to write to: stderr, which where it is a pipe is opened anew,
+    as one that never waits. A process that is dying must not wait for its reader."""
+    with suppress(OSError):
+        if stat.S_ISFIFO(os.fstat(STDERR).st_mode):
+            own = f"/proc/self/fd/{STDERR}"
+            return os.open(own, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    return STDERR
 
 
 def is_journal(descriptor: int, environ: Mapping[str, str]) -> bool:
@@ -189,7 +206,9 @@ def _make_plain(_logger: WrappedLogger, _method: str, fields: EventDict) -> Even
     shown = {
         key: plain(value) if isinstance(value, str) else value for key, value in fields.items()
     }
-    return shown if kept is None else {**shown, "exception": kept}
+    if kept is None:
+        return shown
+    return {**shown, "exception": "\n".join(map(plain, str(kept).split("\n")))}
 
 
 class _LineLogger:

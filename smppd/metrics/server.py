@@ -19,6 +19,7 @@ import msgspec
 import trio
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from smppd.api.accepting import Acceptor
 from smppd.api.server import listening
 
 CONNECTIONS_MAX: Final = 8
@@ -101,7 +102,7 @@ async def serve_pages(
         finally:
             visitors.release_on_behalf_of(stream)
 
-    await trio.serve_listeners(serve_visitor, listeners, task_status=task_status)
+    await Acceptor("metrics").serve(serve_visitor, listeners, task_status=task_status)
 
 
 async def answer(stream: trio.abc.Stream, pages: Pages) -> None:
@@ -130,15 +131,16 @@ async def _read_request(stream: trio.abc.Stream, connection: h11.Connection) -> 
 
 
 def _find_page(request: h11.Request, pages: Pages) -> Answer:
+    has_body = request.method != b"HEAD"  # on a page that is not there either: h11 insists
     path = request.target.partition(b"?")[0].decode("ascii", "replace")
     make = pages.get(path)
     if make is None:
-        return Answer(HTTPStatus.NOT_FOUND, _say(f"there is {', '.join(pages)}"))
+        return Answer(HTTPStatus.NOT_FOUND, _say(f"there is {', '.join(pages)}"), has_body)
     if request.method not in (b"GET", b"HEAD"):
         return Answer(HTTPStatus.METHOD_NOT_ALLOWED, _say("GET it"))
     page = make()
     status = HTTPStatus.OK if page.is_well else HTTPStatus.SERVICE_UNAVAILABLE
-    return Answer(status, page, has_body=request.method == b"GET")
+    return Answer(status, page, has_body)
 
 
 def _say(text: str) -> Page:

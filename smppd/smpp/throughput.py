@@ -6,8 +6,8 @@ ESME_RMSGQFUL.
 
 The bucket
     The pace is the limit until the carrier complains. Leave to send grows with the pace, and at
-    most AHEAD_SECONDS of it (or one submit) is saved up: so in any ``t`` seconds no more go out
-    than ``limit * t`` and one such burst.
+    most AHEAD_SECONDS of it is saved up (or one submit, and what grows in LATE_SECONDS): so in any
+    ``t`` seconds no more go out than ``limit * t`` and one such burst.
 
 The cut
     At most one a second, as one overload is answered by a whole window of errors. The new pace is
@@ -36,6 +36,10 @@ import msgspec
 # How far ahead of the pace a burst may run: long enough to fill one read's worth of window in
 # one write at any real limit, short enough that no carrier that counts by the second sees it.
 AHEAD_SECONDS: Final = 0.1
+
+# How late a sender of single submits may ask without losing pace: the tick it wakes at
+# (traffic/granting.py), and a commit on a slow disk. Below 20 a second it is never two at once.
+LATE_SECONDS: Final = AHEAD_SECONDS / 2
 
 # What "no limit" allows at once; more than any window.
 UNLIMITED: Final = 1_000_000
@@ -167,7 +171,7 @@ class Throughput:
 
     def _burst(self) -> float:
         """What may go out at once after a silence."""
-        return max(1.0, self._pace * AHEAD_SECONDS)
+        return max(1.0 + self._pace * LATE_SECONDS, self._pace * AHEAD_SECONDS)
 
     def _grow(self) -> None:
         """One step of the recovery; past the ceiling it is over."""

@@ -14,12 +14,15 @@ from smppd.api.controls import ControlFault
 from smppd.api.intake import Intake
 from smppd.api.outbox import Outbox
 from smppd.api.peers import PeerTable, find_apps
-from smppd.api.requests import Doubtful, Explain, Find, Trace
-from smppd.api.server import Server, listening
+from smppd.api.requests import Doubtful, Explain, Export, Find, Trace
+from smppd.api.server import CONNECTIONS_MAX, Server, listening
 from smppd.api.views import (
+    BackupView,
     CarriersView,
     DoubtfulView,
     ExplainedView,
+    ExportedView,
+    ForgottenView,
     FoundView,
     ModeView,
     ReloadedView,
@@ -48,8 +51,6 @@ KNOWN_ROUTE = Route("86", "alpha", "0.0210")
 LOST_ROUTE = Route("852", "gone", "0.0300")
 """Intake knows it, dispatch does not: its messages fail in the commit that accepts them."""
 
-DISK_RESERVE = 1024
-"""Octets; nobody looks at the disk here, a test says what is free."""
 
 Line = dict[str, object]
 
@@ -124,6 +125,21 @@ class HouseControls:
         await trio.lowlevel.checkpoint()
         return FoundView([], False, 0)
 
+    async def backup(self, directory: str) -> BackupView | ControlFault:
+        self.asked.append(directory)
+        await trio.lowlevel.checkpoint()
+        return BackupView(directory, 1, 1, 0.1)
+
+    async def export(self, asked: Export) -> ExportedView | ControlFault:
+        self.asked.append(asked)
+        await trio.lowlevel.checkpoint()
+        return ExportedView([], None)
+
+    async def forget(self, number: str) -> ForgottenView | ControlFault:
+        self.asked.append(number)
+        await trio.lowlevel.checkpoint()
+        return ForgottenView(0, 0, 0, 0, 0, 0, [])
+
     async def reload(self) -> ReloadedView | ControlFault:
         await self.go_on.wait()
         return ReloadedView(True, [], [], [])
@@ -168,7 +184,7 @@ class House:
         self.controls = HouseControls(self)
         self.server = self.make_server()
 
-    def make_server(self, **options: int) -> Server:
+    def make_server(self, connections_max: int = CONNECTIONS_MAX) -> Server:
         """A server for these rooms."""
         return Server(
             intake=self.intake,
@@ -178,7 +194,7 @@ class House:
             outbox=self.outbox,
             controls=self.controls,
             read_clock=read_wall,
-            **options,
+            connections_max=connections_max,
         )
 
     async def bind(self) -> None:
@@ -248,7 +264,6 @@ async def open_rooms(
         directory / "state",
         LedgerRules(
             carriers={"alpha": CarrierProfile()},
-            reserve=DISK_RESERVE,
             currency=CURRENCY,
             eventless_apps=frozenset(name for name, app in served.items() if not app.events),
             inbound_apps=tuple(name for name, app in served.items() if app.inbound),

@@ -17,7 +17,6 @@ from smppd.config import AppConfig
 from smppd.smpp.receipt import Receipt
 from smppd.store.changes import CANCEL_MAX, Answered, ReceiptArrived, Verdict
 from tests.api.house import (
-    DISK_RESERVE,
     WALL_MS,
     Client,
     House,
@@ -27,6 +26,7 @@ from tests.api.house import (
     open_house,
     submit,
 )
+from tests.disk import FullDisk
 
 
 class PeerTableOfNobody(PeerTable):
@@ -181,10 +181,10 @@ async def test_data_is_a_message_without_text(tmp_path: Path) -> None:
 async def test_full_disk_is_told_with_when_to_come_back(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house, connect(house) as client:
         first = await client.ask(submit("a"))
-        house.store.set_free(DISK_RESERVE - 1)
-        full = await client.ask(submit("b"))
-        assert (full["code"], full["retry_after"]) == ("storage_full", 60)
-        assert await client.ask(submit("a")) == first | {"duplicate": True}
+        with FullDisk():
+            full = await client.ask(submit("b"))
+            assert (full["code"], full["retry_after"]) == ("storage_full", 60)
+            assert await client.ask(submit("a")) == first | {"duplicate": True}
 
 
 # -- cancel ---------------------------------------------------------------------------------------

@@ -22,10 +22,11 @@ def rights_of(uid: int, *groups: int) -> Rights | None:
     return PeerTable(APPS, DAEMON).rights_of(Credentials(uid, frozenset(groups)))
 
 
-def test_kernel_says_uid_and_every_group_of_the_peer() -> None:
+def test_kernel_says_pid_uid_and_every_group_of_the_peer() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with ours, theirs:
-        expected = Credentials(os.geteuid(), frozenset((os.getegid(), *os.getgroups())))
+        groups = frozenset((os.getegid(), *os.getgroups()))
+        expected = Credentials(os.geteuid(), groups, os.getpid())
         assert read_credentials(ours) == expected
 
 
@@ -46,7 +47,7 @@ class _ManyGroups:
 
 
 def test_peer_in_too_many_groups_counts_with_its_primary_one() -> None:
-    assert read_credentials(_ManyGroups()) == Credentials(7, frozenset((7,)))
+    assert read_credentials(_ManyGroups()) == Credentials(7, frozenset((7,)), 7)
 
 
 @pytest.mark.parametrize("uid", [0, DAEMON])

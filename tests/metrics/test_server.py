@@ -137,3 +137,10 @@ async def test_an_address_that_is_taken_is_named() -> None:
         with pytest.raises(OSError, match=f"metrics on 127.0.0.1:{port}: Address already in use"):
             async with listening_on(("127.0.0.1", port)):
                 pytest.fail("it was taken")
+
+
+async def test_head_of_a_page_that_is_not_there_is_answered_and_ends_nothing() -> None:
+    """It had a body, which h11 refuses to send: the daemon ended of it."""
+    answered = await ask(b"HEAD /elsewhere HTTP/1.0\r\n\r\n")
+    assert answered.startswith(b"HTTP/1.1 404 ")
+    assert answered.endswith(b"\r\n\r\n")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smppd.smpp.throughput import AHEAD_SECONDS, UNLIMITED, Throughput
+from smppd.smpp.throughput import AHEAD_SECONDS, LATE_SECONDS, UNLIMITED, Throughput
 
 # How long to wait before the next try, and whether a throttled answer came just then.
 STEPS = st.lists(st.tuples(st.floats(0, 0.5), st.booleans()), max_size=60)
@@ -50,9 +50,21 @@ def test_a_burst_is_a_tenth_of_a_second() -> None:
 def test_a_slow_carrier_gets_one_at_a_time() -> None:
     throughput = Throughput(0.5)
     assert spend_all(throughput, 0.0) == 1
-    assert throughput.next_at(0.0) == pytest.approx(2.0)
+    assert throughput.next_at(0.0) == pytest.approx(2.0 - LATE_SECONDS)
     assert throughput.allowance(1.9) == 0
     assert throughput.allowance(2.0) == 1
+    assert throughput.allowance(60.0) == 1
+
+
+@given(st.floats(0.5, 19.0), st.lists(st.floats(0, LATE_SECONDS), min_size=20, max_size=20))
+def test_a_slow_carrier_loses_nothing_where_it_is_asked_late(
+    limit: float, delays: list[float]
+) -> None:
+    throughput, now = Throughput(limit), 0.0
+    for delay in [0.0, *delays, 0.0]:
+        assert spend_all(throughput, now) == 1
+        now = throughput.next_at(now) + delay
+    assert now == pytest.approx((len(delays) + 2) / limit - LATE_SECONDS)
 
 
 def test_the_limit_is_reached_and_not_passed() -> None:
@@ -62,7 +74,7 @@ def test_the_limit_is_reached_and_not_passed() -> None:
 def test_spending_beyond_the_allowance_is_owed() -> None:
     throughput = Throughput(10)
     throughput.spend(11, 0.0)
-    assert throughput.next_at(0.0) == pytest.approx(1.1)
+    assert throughput.next_at(0.0) == pytest.approx(1.1 - LATE_SECONDS)
 
 
 def test_a_throttled_carrier_gets_half_of_what_was_sent() -> None:
@@ -155,7 +167,7 @@ def test_no_interval_has_more_than_its_limit_and_a_burst(
         if throttled:
             throughput.slow_down(now)
         sent.append((now, spend_all(throughput, now)))
-    burst = max(1.0, limit * AHEAD_SECONDS)
+    burst = max(1.0 + limit * LATE_SECONDS, limit * AHEAD_SECONDS)
     for first, (start, _) in enumerate(sent):
         total = 0
         for end, count in sent[first:]:
