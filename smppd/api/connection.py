@@ -8,8 +8,8 @@ Numbered invariants:
 1. No answer of a batch is in the output before the batch's commit.
 2. ``accepted`` comes before that message's first event on the same connection: while a commit is
    awaited the writer sends no event above the app's ``latest`` of before that commit.
-3. Memory: the reader reads on only while at most OUTPUT_BYTES_MAX of answers wait, and events are
-   fetched from disk only when the previous write is done. A peer that does not read costs that
+3. Memory: the reader reads on only while at most ``output_bytes_max`` of answers wait, and events
+   are fetched from disk only when the previous write is done. A peer that does not read costs that
    much and holds up nobody, so no write has a deadline, but the last ones before a close.
 """
 
@@ -49,6 +49,10 @@ RECEIVE_BYTES_MAX: Final = 64 * 1024
 
 OUTPUT_BYTES_MAX: Final = 1024 * 1024
 """Answers waiting for the writer, past which the reader stops reading: seconds of a busy client."""
+
+OUTPUT_BYTES_ALL_MAX: Final = 256 * 1024 * 1024
+"""The same over all connections, each of which has an equal part: ten thousand that do not read
+must not cost ten thousand times what one may."""
 
 CLOSE_SECONDS_MAX: Final = 10.0
 """For the last answers, after the peer has ended its side or has been told to go."""
@@ -95,7 +99,13 @@ class Services:
         self.controls = controls
         self.read_clock = read_clock
         self.lines = 0
+        self.connections = 0
         self._paces: dict[str, Throughput] = {}
+
+    @property
+    def output_bytes_max(self) -> int:
+        """Of answers that wait on one connection."""
+        return min(OUTPUT_BYTES_MAX, OUTPUT_BYTES_ALL_MAX // max(self.connections, 1))
 
     def pace_of(self, app: str | None) -> Throughput | None:
         """The app's throughput over all its connections; None: without limit."""
@@ -113,7 +123,9 @@ class Services:
 class Connection:
     """One peer's stream, from its first line to its last answer."""
 
-    def __init__(self, services: Services, stream: trio.SocketStream, rights: Rights) -> None:
+    def __init__(
+        self, services: Services, stream: trio.abc.HalfCloseableStream, rights: Rights
+    ) -> None:
         self._services = services
         self._stream = stream
         self._protocol = AppProtocol()
@@ -152,15 +164,13 @@ class Connection:
                 return
             if not data:
                 return
-            await self._answer_requests(self._protocol.receive_data(data))
+            await self._answer_requests(self._protocol.receive_data(bytes(data)))
 
     async def _answer_requests(self, requests: list[Request]) -> None:
         self._services.lines += len(requests)
         while requests and not self._protocol.closed:
             admission = await self._admit(requests)
-            faults.reach("intake.before_commit")
             results = await self._commit(admission.changes)
-            faults.reach("intake.after_commit")
             await self._reply(conclude(admission.replies, results))
             requests = requests[admission.consumed :]
 
@@ -186,7 +196,10 @@ class Connection:
             return []
         if self._subscription is not None:
             self._seq_max = self._services.store.event_bounds(self._subscription.app).latest
-        return await self._services.committer.commit(changes)
+        faults.reach("intake.before_commit")
+        results = await self._services.committer.commit(changes)
+        faults.reach("intake.after_commit")
+        return results
 
     async def _reply(self, answers: list[Answer | Pending]) -> None:
         ready: list[Answer] = []
@@ -246,8 +259,8 @@ class Connection:
         after = bounds.taken if request.after is UNSET else request.after
         kinds = None if request.kinds is UNSET else frozenset(request.kinds)
         self._replace_subscription(Subscription(store, app, after, kinds, self._work))
-        gap = after + 1 < bounds.oldest
-        return SubscribedAnswer(after, bounds.oldest, bounds.latest, gap)
+        oldest, gap = bounds.oldest_after(after), bounds.has_gap(after)
+        return SubscribedAnswer(after, oldest, bounds.latest, gap)
 
     def _replace_subscription(self, subscription: Subscription | None) -> None:
         if self._subscription is not None:
@@ -266,7 +279,7 @@ class Connection:
         self._work.ring()
 
     async def _wait_output_room(self) -> None:
-        while self._output_bytes > OUTPUT_BYTES_MAX and not self._broken:
+        while self._output_bytes > self._services.output_bytes_max and not self._broken:
             await self._room.wait_rung()
 
     # -- writer ---------------------------------------------------------------------------------

@@ -11,18 +11,19 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
+import structlog
 import trio
 
+from smppd.api.accepting import Acceptor, discard_received
 from smppd.api.answers import ErrorAnswer
 from smppd.api.connection import (
     LINGER_SECONDS_MAX,
-    RECEIVE_BYTES_MAX,
     Committer,
     Connection,
     MessageSource,
@@ -31,21 +32,34 @@ from smppd.api.connection import (
 from smppd.api.controls import Controls
 from smppd.api.intake import Intake
 from smppd.api.outbox import Outbox
-from smppd.api.peers import PeerTable, read_credentials
+from smppd.api.peers import Credentials, PeerTable, read_credentials
 from smppd.api.protocol import AppProtocol
+from smppd.log.notices import Notices
 
-CONNECTIONS_MAX: Final = 1000
-"""Connections of apps at once, just below the usual limit of 1,024 descriptors."""
+CONNECTIONS_MAX: Final = 16_000
+"""Connections of apps at once, where there are descriptors for them: ten thousand idle ones leave
+room for others, and an idle one costs some 10 kB."""
 
-BACKLOG_MAX: Final = 1024
-"""Connections the kernel may hold for us to accept: as many as there may be."""
+BACKLOG_MAX: Final = 4096
+"""Connections the kernel may hold for us to accept: as many as it lets us (net.core.somaxconn)."""
 
-DISCARD_READS_MAX: Final = 16
-"""Reads of what a peer sent before it was turned away: more than a socket buffers."""
+REFUSAL_NOTICE_SECONDS: Final = 10.0
+"""Between two lines about peers that may not be here: one of them may try without end."""
 
 SOCKET_MODE: Final = 0o666
 """Anybody may connect: the kernel's credentials decide, and a refusal with a reason is kinder
 than EACCES. Whoever wants less closes the directory."""
+
+
+AppStream: TypeAlias = trio.abc.HalfCloseableStream
+AppListener: TypeAlias = trio.abc.Listener[AppStream]
+
+
+log = structlog.get_logger("smppd.api")
+
+_OUT_OF_DESCRIPTORS: Final = ErrorAnswer(
+    "busy", "smppd has no descriptor left for another connection; try again later"
+)
 
 
 class ServerStatistics(msgspec.Struct, frozen=True):
@@ -62,11 +76,18 @@ def read_wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+def read_peer(stream: AppStream) -> Credentials:
+    """The kernel's word on the peer of an accepted Unix stream socket."""
+    assert isinstance(stream, trio.SocketStream), "the kernel knows the peers of sockets alone"
+    return read_credentials(stream.socket)
+
+
 class Server:
     """Serves apps on the listeners it is given.
 
-    ``controls`` serves the control verbs; ``read_clock`` gives the wall time in milliseconds.
-    ``peers`` may be exchanged at reload, for those who connect from then on.
+    ``controls`` serves the control verbs; ``read_clock`` gives the wall time in milliseconds,
+    ``read_peer`` who is on the other end of a stream. ``peers`` may be exchanged at reload, for
+    those who connect from then on.
     """
 
     def __init__(
@@ -79,56 +100,72 @@ class Server:
         outbox: Outbox,
         controls: Controls,
         read_clock: Callable[[], int] = read_wall_clock,
+        read_peer: Callable[[AppStream], Credentials] = read_peer,
         connections_max: int = CONNECTIONS_MAX,
     ) -> None:
         self._services = Services(intake, store, committer, outbox, controls, read_clock)
         self.peers = peers
-        self._connections_max = connections_max
-        self._connections = 0
+        self._read_peer = read_peer
+        self.connections_max = connections_max
         self._refused = 0
+        self._refusals = Notices(REFUSAL_NOTICE_SECONDS)
 
     async def serve(
         self,
-        listeners: list[trio.SocketListener],
+        listeners: Sequence[AppListener],
         *,
         task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Accepts connections until cancelled; out of descriptors, it backs off and goes on."""
-        await trio.serve_listeners(self._serve_peer, listeners, task_status=task_status)
+        farewell = AppProtocol().encode_answers([_OUT_OF_DESCRIPTORS])
+        acceptor = Acceptor("apps", farewell, self._count_refused)
+        await acceptor.serve(self._serve_peer, listeners, task_status=task_status)
 
     def statistics(self) -> ServerStatistics:
         """Counts for ``status``."""
         return ServerStatistics(
-            self._connections,
+            self._services.connections,
             self._services.outbox.subscriptions,
             self._refused,
             self._services.lines,
         )
 
-    async def _serve_peer(self, stream: trio.SocketStream) -> None:
+    async def _serve_peer(self, stream: AppStream) -> None:
         async with stream:
-            rights = self.peers.rights_of(read_credentials(stream.socket))
+            peer = self._read_peer(stream)
+            rights = self.peers.rights_of(peer)
             if rights is None:
+                self._note_refused(peer)
                 reason = "neither your uid nor your groups are an app's in smppd.toml"
                 await self._turn_away(stream, ErrorAnswer("not_allowed", reason))
-            elif self._connections >= self._connections_max:
-                reason = f"{self._connections} connections are open already; try again later"
+            elif self._services.connections >= self.connections_max:
+                reason = (
+                    f"{self._services.connections} connections are open already; try again later"
+                )
                 await self._turn_away(stream, ErrorAnswer("busy", reason))
             else:
-                self._connections += 1
+                self._services.connections += 1
                 try:
                     await Connection(self._services, stream, rights).run()
                 finally:
-                    self._connections -= 1
+                    self._services.connections -= 1
 
-    async def _turn_away(self, stream: trio.SocketStream, answer: ErrorAnswer) -> None:
+    async def _turn_away(self, stream: AppStream, answer: ErrorAnswer) -> None:
         """One line and the end, at once: this peer has no claim to our descriptors."""
-        self._refused += 1
+        self._count_refused(1)
         with trio.move_on_after(LINGER_SECONDS_MAX), suppress(trio.BrokenResourceError):
             await stream.send_all(AppProtocol().encode_answers([answer]))
             await stream.send_eof()
-        with suppress(OSError):
-            _discard_received(stream.socket.fileno())
+        if isinstance(stream, trio.SocketStream):
+            with suppress(OSError):
+                discard_received(stream.socket.fileno())
+
+    def _count_refused(self, peers: int) -> None:
+        self._refused += peers
+
+    def _note_refused(self, peer: Credentials) -> None:
+        if count := self._refusals.count(trio.current_time()):
+            log.warning("peer_refused", uid=peer.uid, pid=peer.pid, count=count)
 
 
 @contextmanager
@@ -167,10 +204,3 @@ def _remove_stale(path: Path) -> None:
             path.unlink()
             return
     raise OSError(errno.EADDRINUSE, "another process listens on this socket", str(path))
-
-
-def _discard_received(descriptor: int) -> None:
-    """Read over what is in the socket's buffer now, without waiting."""
-    for _ in range(DISCARD_READS_MAX):
-        if not os.read(descriptor, RECEIVE_BYTES_MAX):
-            return

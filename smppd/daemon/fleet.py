@@ -18,6 +18,7 @@ import trio
 
 from smppd.config import CarrierConfig
 from smppd.daemon.build import build_endpoint, build_state
+from smppd.daemon.outside import Outside
 from smppd.store.changes import CarrierMode, Change, SetMode
 from smppd.store.store import Store
 from smppd.traffic.carrier import BindKeeper, Endpoint, build_listener
@@ -42,7 +43,7 @@ class Tools(msgspec.Struct, frozen=True):
     store: Store
     dispatch: Dispatch
     committer: Committer
-    wall: Callable[[], int]
+    outside: Outside
     read_drain_timeout: Callable[[], float]
 
 
@@ -97,7 +98,12 @@ class Upkeep:
     async def _serve(self) -> None:
         """Keeps the binds up until something else is wanted of the carrier."""
         endpoint = build_endpoint(self.config)
-        listener = build_listener(self.config.name, endpoint, self.config.window)
+        listener = build_listener(
+            self.config.name,
+            endpoint,
+            self.config.window,
+            self._tools.outside.open_tcp_listeners,
+        )
         self.keepers = [
             self._make_keeper(slot.index, endpoint, listener) for slot in self.state.slots
         ]
@@ -151,8 +157,10 @@ class Upkeep:
             committer=tools.committer,
             dispatch=tools.dispatch,
             store=tools.store,
-            wall=tools.wall,
+            wall=tools.outside.read_wall_clock,
             listener=listener,
+            dial=tools.outside.open_tcp,
+            chance=tools.outside.chance,
         )
 
 
@@ -207,7 +215,9 @@ class Fleet:
         tools, upkeep = self._tools, self.upkeeps[name]
         was: CarrierMode = upkeep.state.mode
         changes = tools.dispatch.set_mode(name, mode)
-        await tools.committer.commit([SetMode(name, mode, tools.wall()), *changes])
+        await tools.committer.commit(
+            [SetMode(name, mode, tools.outside.read_wall_clock()), *changes]
+        )
         upkeep.mode_changed()
         return was
 

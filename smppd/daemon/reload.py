@@ -10,9 +10,9 @@ left.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import structlog
@@ -64,6 +64,18 @@ def find_new_warnings(old: Config, new: Config) -> list[str]:
     return [str(one) for one in new.warnings if (one.file, one.text) not in known]
 
 
+class RunsInThread(Protocol):
+    """Runs a function off the loop."""
+
+    def __call__(
+        self,
+        work: Callable[[Config, Path | None], Loaded | ConfigError],
+        config: Config,
+        credentials: Path | None,
+        /,
+    ) -> Awaitable[Loaded | ConfigError]: ...
+
+
 class Reloader:
     """``swap`` puts a loaded configuration in force; it must not wait. ``config`` is the one in
     force, ``is_good`` whether the last reload brought it."""
@@ -74,11 +86,13 @@ class Reloader:
         credentials: Path | None,
         swap: Callable[[Config, RoutingTable], None],
         notifier: Notifier,
+        run_in_thread: RunsInThread = trio.to_thread.run_sync,
     ) -> None:
         self.config = config
         self._credentials = credentials
         self._swap = swap
         self._notifier = notifier
+        self._run_in_thread = run_in_thread
         self.is_good = True
         self._turn = trio.Lock()
 
@@ -92,7 +106,7 @@ class Reloader:
                 self._notifier.ready()
 
     async def _reload(self) -> ReloadedView:
-        loaded = await trio.to_thread.run_sync(load_whole, self.config, self._credentials)
+        loaded = await self._run_in_thread(load_whole, self.config, self._credentials)
         self.is_good = isinstance(loaded, Loaded)
         if isinstance(loaded, ConfigError):
             for problem in loaded.problems[:CHANGES_LOGGED_MAX]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import random
 import socket
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
 
 import msgspec
 import structlog
@@ -27,7 +27,7 @@ from smppd.traffic.commit import Committer
 from smppd.traffic.dispatch import Dispatch
 from smppd.traffic.link import Link, LinkEnd, Wakeup
 from smppd.traffic.metered import MeteredStream
-from smppd.traffic.outbind import OutbindListener
+from smppd.traffic.outbind import Listens, OutbindListener, listen_on_tcp
 from smppd.traffic.roster import Slot
 from smppd.traffic.settle import LinkProfile
 from smppd.traffic.tls import Tls, TlsFault, certificate_end, start_tls
@@ -46,6 +46,10 @@ CERTIFICATE_DAYS_MIN: Final = 14
 """A carrier's certificate that expires sooner is a warning at every connect: time to ask them."""
 
 log = structlog.get_logger("smppd.carrier")
+
+
+Dial: TypeAlias = Callable[[str, int], Awaitable[trio.abc.Stream]]
+"""Connects to a host and port; OSError where that cannot be."""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -84,18 +88,25 @@ class Opened(msgspec.Struct, frozen=True):
     session: Session
 
 
-def build_listener(carrier: str, endpoint: Endpoint, window: int) -> OutbindListener | None:
+def build_listener(
+    carrier: str, endpoint: Endpoint, window: int, listen: Listens = listen_on_tcp
+) -> OutbindListener | None:
     """Where the SMSC calls, one for all the carrier's binds; None where we dial."""
     if endpoint.outbind is None:
         return None
     return OutbindListener(
-        carrier, endpoint.outbind, endpoint.bind, window=window, timers=endpoint.timers
+        carrier,
+        endpoint.outbind,
+        endpoint.bind,
+        window=window,
+        timers=endpoint.timers,
+        listen=listen,
     )
 
 
 class BindKeeper:
-    """Keeps one bind of one carrier up. ``wall`` gives Unix milliseconds; ``listener`` runs
-    elsewhere, and is None where we dial."""
+    """Keeps one bind of one carrier up. ``wall`` gives Unix milliseconds, ``dial`` the stream,
+    ``chance`` the jitter; ``listener`` runs elsewhere, and is None where we dial."""
 
     def __init__(
         self,
@@ -108,10 +119,14 @@ class BindKeeper:
         store: Store,
         wall: Callable[[], int],
         listener: OutbindListener | None = None,
+        dial: Dial = trio.open_tcp_stream,
+        chance: random.Random | None = None,
     ) -> None:
         self._slot = slot
         self._endpoint = endpoint
         self._listener = listener
+        self._open_stream = dial
+        self._chance = chance or random.Random()
         self._bind = msgspec.structs.replace(endpoint.bind, kind=slot.kind)
         self._timers = endpoint.timers
         if slot.kind == "receiver":
@@ -193,7 +208,7 @@ class BindKeeper:
         try:
             with trio.fail_after(self._timers.session_init_timer) as self._connecting:
                 stream = meter = MeteredStream(
-                    await trio.open_tcp_stream(endpoint.host, endpoint.port)
+                    await self._open_stream(endpoint.host, endpoint.port)
                 )
                 if endpoint.tls is not None:
                     stream = await start_tls(meter, endpoint.tls)
@@ -236,7 +251,7 @@ class BindKeeper:
             event = "bind_lost" if end.was_bound else "bind_failed"
             self._log.warning(event, reason=end.reason, retry_s=round(wait, 1))
         self.status.reconnects += 1
-        jittered = wait * random.uniform(1 - JITTER, 1)
+        jittered = wait * self._chance.uniform(1 - JITTER, 1)
         await self._pause.wait_until(trio.current_time() + jittered)
 
     async def _sleep_until_work(self) -> None:

@@ -15,6 +15,9 @@ import trio
 RECEIVE_BYTES_MAX: Final = 65_536
 """One read: some six hundred receipts, so a commit is shared by many and memory stays small."""
 
+BUSY_SECONDS_MAX: Final = 0.1
+"""Between two looks at a reader that does not come back to read: one that has ended never will."""
+
 
 class MeteredStream(trio.abc.Stream):
     """``reads`` were made; ``drains`` of them had emptied the socket, and are used up."""
@@ -24,6 +27,7 @@ class MeteredStream(trio.abc.Stream):
         self.reads = 0
         self.drains = 0
         self._took_all = False
+        self._began = trio.Event()
         self._stream = stream
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
@@ -32,6 +36,7 @@ class MeteredStream(trio.abc.Stream):
         self.drains += self._took_all
         self._took_all = False
         self.is_reading = True
+        self._began.set()
         try:
             data = await self._stream.receive_some(limit)
         finally:
@@ -46,10 +51,13 @@ class MeteredStream(trio.abc.Stream):
         A read that was waiting already, and still waits two passes of the scheduler later, found
         nothing: in the first pass it is seen to be readable, in the second it has read. A peer
         that never pauses is judged by a read that took less than it could (the second that is
-        counted: the first may have been made before).
+        counted: the first may have been made before). While what was read waits for its commit,
+        which a full disk may hold up for long, nothing is found, and nothing spins.
         """
         drains = self.drains + 1
         while True:
+            if not self.is_reading:
+                await self._wait_for_read()
             reads = self.reads if self.is_reading else None
             await trio.lowlevel.checkpoint()
             await trio.lowlevel.checkpoint()
@@ -57,6 +65,11 @@ class MeteredStream(trio.abc.Stream):
                 return False
             if self.drains > drains or (self.is_reading and reads == self.reads):
                 return True
+
+    async def _wait_for_read(self) -> None:
+        self._began = trio.Event()
+        with trio.move_on_after(BUSY_SECONDS_MAX):
+            await self._began.wait()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """As the stream below."""

@@ -8,7 +8,8 @@ that waits, and none but ours is ever told our password: the SMSC has to name it
 from __future__ import annotations
 
 import hmac
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 import msgspec
 import structlog
@@ -33,6 +34,21 @@ ACCEPT_AGAIN_SECONDS: Final = 1.0
 log = structlog.get_logger("smppd.outbind")
 
 
+class Listens(Protocol):
+    """Opens listeners on a port; OSError where that is not to be had."""
+
+    async def __call__(
+        self, host: str | None, port: int
+    ) -> Sequence[trio.abc.Listener[trio.abc.Stream]]: ...
+
+
+async def listen_on_tcp(
+    host: str | None, port: int
+) -> Sequence[trio.abc.Listener[trio.abc.Stream]]:
+    """The host's own network."""
+    return await trio.open_tcp_listeners(port, host=host)
+
+
 class Called(msgspec.Struct, frozen=True):
     """A stream whose SMSC has asked to be bound to; ``session`` is open, and has read that."""
 
@@ -44,12 +60,20 @@ class OutbindListener:
     """Listens at ``address`` (``host:port``) for the SMSC that knows ``bind``'s credentials."""
 
     def __init__(
-        self, carrier: str, address: str, bind: Bind, *, window: int, timers: Timers
+        self,
+        carrier: str,
+        address: str,
+        bind: Bind,
+        *,
+        window: int,
+        timers: Timers,
+        listen: Listens = listen_on_tcp,
     ) -> None:
         self.address = address
         self._bind = bind
         self._window = window
         self._timers = timers
+        self._listen = listen
         self._streams = 0
         self._offer, self._take = trio.open_memory_channel[Called](0)
         self._log = log.bind(carrier=carrier, address=address)
@@ -59,7 +83,7 @@ class OutbindListener:
         host, _, port = self.address.rpartition(":")
         while True:
             try:
-                listeners = await trio.open_tcp_listeners(int(port), host=host.strip("[]") or None)
+                listeners = await self._listen(host.strip("[]") or None, int(port))
             except OSError as error:
                 self._log.warning("outbind_cannot_listen", reason=error.strerror or str(error))
                 await trio.sleep(LISTEN_AGAIN_SECONDS)
@@ -69,14 +93,17 @@ class OutbindListener:
                     for listener in listeners:
                         nursery.start_soon(self._accept, listener, nursery)
             finally:
-                for listener in listeners:
-                    listener.socket.close()
+                with trio.CancelScope(shield=True):
+                    for listener in listeners:
+                        await listener.aclose()
 
     async def wait_called(self) -> Called:
         """The next SMSC that has said who it is."""
         return await self._take.receive()
 
-    async def _accept(self, listener: trio.SocketListener, nursery: trio.Nursery) -> None:
+    async def _accept(
+        self, listener: trio.abc.Listener[trio.abc.Stream], nursery: trio.Nursery
+    ) -> None:
         while True:
             try:
                 stream = await listener.accept()
@@ -86,11 +113,11 @@ class OutbindListener:
                 continue
             nursery.start_soon(self._receive, stream)
 
-    async def _receive(self, socket_stream: trio.SocketStream) -> None:
+    async def _receive(self, opened: trio.abc.Stream) -> None:
         if self._streams >= STREAMS_MAX:
-            return await trio.aclose_forcefully(socket_stream)
+            return await trio.aclose_forcefully(opened)
         self._streams += 1
-        stream = MeteredStream(socket_stream)
+        stream = MeteredStream(opened)
         called = None
         was_taken = False
         try:

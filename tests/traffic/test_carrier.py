@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -31,6 +33,7 @@ ENDLESS: Final = Timers(
 WAIT_MIN: Final = 1.0
 WAIT_MAX: Final = 4.0
 WAIT_REFUSED: Final = 300.0
+NAME: Final = "smsc.example"
 
 REAL_SECONDS_MAX: Final = 20.0
 """For what the kernel does at once; only a failing test waits that long."""
@@ -100,11 +103,12 @@ def keep(
     timers: Timers = ENDLESS,
     tls: Tls | None = None,
     listener: OutbindListener | None = None,
+    host: str = "127.0.0.1",
 ) -> BindKeeper:
     """A keeper of one bind of alpha, not running yet."""
     house = centre.line.house
     endpoint = Endpoint(
-        "127.0.0.1",
+        host,
         centre.port,
         CREDENTIALS,
         timers,
@@ -219,6 +223,69 @@ async def test_smsc_that_answers_no_bind_is_given_up_in_time(
         autojump_clock.jump(10.0)
         await until(lambda: keeper.status.state == "down")
         assert keeper.status.reason == "the bind was not answered within session_init_timer"
+        nursery.cancel_scope.cancel()
+
+
+async def test_attempts_without_end_leave_no_task_and_no_descriptor_behind(
+    tmp_path: Path, autojump_clock: Clock
+) -> None:
+    timers = Timers(session_init_timer=10.0)
+    async with open_centre(tmp_path, autojump_clock) as centre, trio.open_nursery() as nursery:
+        keeper = keep(centre, timers=timers)
+        nursery.start_soon(keeper.run)
+        seen = []
+        for _attempt in range(20):
+            smsc = await centre.accept()
+            await until(lambda: keeper.status.state == "binding")
+            await trio.testing.wait_all_tasks_blocked()
+            tasks = trio.lowlevel.current_statistics().tasks_living
+            seen.append((tasks, len(os.listdir("/proc/self/fd"))))
+            autojump_clock.jump(10.0)
+            await until(lambda: keeper.status.state == "down")
+            await smsc.stream.aclose()
+            await trio.testing.wait_all_tasks_blocked()
+            autojump_clock.jump(WAIT_MAX)
+        assert set(seen) == {seen[0]}
+        assert keeper.status.reconnects == 20
+        nursery.cancel_scope.cancel()
+
+
+class Directory(trio.abc.HostnameResolver):
+    """The carrier's name: known only from a moment on, and by another address each time."""
+
+    def __init__(self) -> None:
+        self.addresses: list[str] = []
+
+    async def getaddrinfo(  # type: ignore[no-untyped-def]
+        self, host, port, family=0, type=0, proto=0, flags=0
+    ):
+        await trio.lowlevel.checkpoint()
+        if host != NAME.encode() or not self.addresses:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        where = (self.addresses.pop(0), port)
+        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", where)]
+
+    async def getnameinfo(  # type: ignore[no-untyped-def]
+        self, sockaddr, flags
+    ):
+        raise AssertionError("nobody asks for names")
+
+
+async def test_name_that_fails_is_asked_again_and_a_new_address_is_dialled(
+    tmp_path: Path, autojump_clock: Clock
+) -> None:
+    directory = Directory()
+    trio.socket.set_custom_hostname_resolver(directory)
+    async with open_centre(tmp_path, autojump_clock) as centre, trio.open_nursery() as nursery:
+        keeper = keep(centre, host=NAME)
+        nursery.start_soon(keeper.run)
+        await until(lambda: keeper.status.state == "down")
+        assert keeper.status.reason == "cannot connect: Name or service not known"
+        directory.addresses = ["127.0.0.2", "127.0.0.1"]  # at the first nobody listens (any more)
+        await centre.check_wait(keeper, WAIT_MIN)
+        await until(lambda: "refused" in keeper.status.reason)
+        await centre.check_wait(keeper, 2 * WAIT_MIN)
+        await centre.accept_bound(keeper)
         nursery.cancel_scope.cancel()
 
 

@@ -97,3 +97,20 @@ async def test_it_is_the_stream_below_in_all_else(autojump_clock: Clock) -> None
     assert await theirs.receive_some() == b"hello"
     await meter.aclose()
     assert await theirs.receive_some() == b""
+
+
+async def test_nothing_spins_while_what_was_read_waits_for_its_commit(
+    autojump_clock: Clock,
+) -> None:
+    ours, theirs = socket_streams()
+    meter = MeteredStream(ours)
+    looks = 0
+
+    def is_late() -> bool:
+        nonlocal looks
+        looks += 1
+        assert looks < 1_000, "it looks at every pass of the loop"
+        return trio.current_time() >= 10.0
+
+    async with ours, theirs:
+        assert not await meter.wait_read_empty(is_late)
