@@ -44,7 +44,7 @@ The house, from the roof down
 ::
 
     cli  ctl                        smppd and smppctl, faces for people
-    demo                            simulator, daemon and an app in one command
+    demo  repair                    simulator, daemon and an app in one command; damaged stores
     daemon  simulator               the nursery tree; a scriptable SMSC;
     client  terminal                the app's side of the socket; how faces look and complain
     metrics                         what is measured, when somebody asks
@@ -59,16 +59,18 @@ Rooms, file by file (``policy`` is drawn, and not built yet):
 ``errors``   the exception tree        ``systemd``  notify, watchdog, sockets, credentials
 ``faults``   where tests end the process
 ``log/``     structlog, once: lines for operators
-    ``writer``     to whom nobody reads, without waiting
+    ``writer``     to whom nobody reads, without waiting  ``notices``    one line for a thousand
 ``ctl/``     smppctl's commands
     ``options``    what all verbs share                   ``messages``    send, quote, cancel, tail
     ``looking``    verbs that change nothing              ``operating``   verbs that do
     ``talk``       one conversation with the daemon       ``show``        answers, events, status
     ``tables``     the other answers                      ``trace``       a message's life
     ``masking``    what is not shown                      ``times``       as people write them
+    ``keeping``    backup, export, forget
 ``terminal`` exit codes and tables     ``demo/``    every outcome planned, then checked
     ``plan``       what is sent, and what must become of it
     ``stage``      its two processes                      ``report``      its tables
+``repair``   ``smppd verify`` and ``salvage``, told
 ``client/``  the app's side of the socket, for apps
     ``client``     the verbs, for Trio                    ``blocking``    the verbs, without it
     ``keeper``     stays connected, for Trio              ``wire``        stays connected, without
@@ -82,7 +84,10 @@ Rooms, file by file (``policy`` is drawn, and not built yet):
     ``control``    the operator's verbs, done             ``explain``     why a number goes there
     ``views``      its state in the protocol's words      ``sockets``     ours, or systemd's
     ``heartbeat``  signs of life for systemd              ``health``      when failover begins
-    ``minute``     what each carrier did
+    ``minute``     what each carrier did                  ``outside``    all it gets from there
+    ``descriptors`` how many apps there may be
+    ``disk``       when it is full, for the log
+    ``keeping``    backup, export, forget
 ``metrics/`` for Prometheus
     ``measures``   every metric, one table                ``server``      a page over HTTP
     ``lag``        how late the loop is
@@ -92,6 +97,7 @@ Rooms, file by file (``policy`` is drawn, and not built yet):
     ``source``     the one file that reads TOML           ``daemon_file`` smppd.toml
     ``carrier_file`` a carrier, its password and TLS      ``routing_file`` routes and sheets
     ``check``      what is allowed and hardly meant       ``diff``        what a reload changes
+    ``modes``      what other users could read or write
 ``smpp/``    the wire, without I/O
     ``constants``  spec names, their numbers              ``pdu``         our codec of the hot four
     ``rare``       PDUs that make and end a bind          ``framing``     bytes to PDUs
@@ -126,13 +132,22 @@ Rooms, file by file (``policy`` is drawn, and not built yet):
     ``references`` which number joins the segments        ``retention``   what ages out
     ``tags``       the messages of a campaign             ``search``      found by what is known
     ``view``       a message as ``query`` shows it        ``trace``       and with every step
+    ``known``      what is known of a number              ``privacy``     and forgotten
+    ``backup``     a copy of it all                       ``restore``     the first start on one
+    ``retiming``   when the clock was set back
     ``environment`` the file that opens LMDB
+    ``claim``      who holds the directory                ``place``       on a disk of ours
+    ``space``      the reserve, when the disk is full     ``layout``      files, tables, checksums
+    ``startcheck`` before LMDB may map the file           ``inspection``  every page and checksum
+    ``pages``      LMDB's file, read without LMDB         ``rows``        what each must look like
+    ``verify``     do the rows agree with each other      ``offline``     while no daemon runs
+    ``salvage``    what can be read of a damaged store    ``rebuild``     what follows from messages
 ``traffic/`` binds and commits
     ``commit``     one ordered group commit for all       ``settle``      signals to changes (pure)
     ``queue``      a bounded view of what waits (pure)    ``places``      where a message waits
     ``roster``     carriers, binds, and their groups      ``dispatch``    what goes on which wire
     ``granting``   the step that grants it                ``holding``     who is told ``held``
-    ``compose``    a segment's submit_sm
+    ``compose``    a segment's submit_sm                  ``wall``        whether it was set
     ``link``       one stream: a reader and a writer      ``carrier``     keeps binds up
     ``tls``        whom we believe, and why not           ``outbind``     waits to be called
     ``metered``    whether a stream was read empty        ``counts``      of one carrier's links
@@ -145,7 +160,7 @@ Rooms, file by file (``policy`` is drawn, and not built yet):
     ``schema``     all of it for programs                 ``peers``       who is asking
     ``conversation`` what a peer may say (pure)           ``replies``     what it is told (pure)
     ``connection`` one reader, one writer                 ``outbox``      events to subscribers
-    ``server``     the listener
+    ``server``     who may connect                        ``accepting``  while descriptors last
 ``simulator/`` an SMSC that does what a test needs
     ``profile``    a TOML file of it                      ``settings``    profiles and options
     ``behaviour``  what a carrier does                    ``timetable``   and when otherwise

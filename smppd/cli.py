@@ -20,10 +20,11 @@ import structlog
 import trio
 import typer
 
-from smppd import __version__, daemon, demo, faults, log, terminal
+from smppd import __version__, daemon, demo, faults, log, repair, terminal
 from smppd.api.peers import find_apps
+from smppd.api.server import read_wall_clock
 from smppd.config import Config, load, load_credential_names
-from smppd.errors import ConfigError, StoreError
+from smppd.errors import ConfigError, StoreDamaged, StoreError, StoreRefused
 from smppd.log import plain
 from smppd.simulator import Place, SimulatedCarrier, serve
 from smppd.simulator.listen import place_of
@@ -48,6 +49,15 @@ ConfigOption = Annotated[
         help="Configuration directory; default: . when it holds smppd.toml, else /etc/smppd.",
     ),
 ]
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state", metavar="DIR", help="The state directory; default: the configuration's."
+    ),
+]
+OTHERS_WRITE: Final = 0o022
+"""Taken from all that a daemon makes, whatever umask it was started with."""
+
 FILE_FOR_ALL_OR_ONE = "[CARRIER=]FILE"
 FOR_ALL_OR_ONE = "[CARRIER=]N"
 """How an option of ``simulate`` takes its value: for all carriers, or for one; repeatable."""
@@ -97,9 +107,11 @@ def run(
     A second SIGTERM ends it at once.
     """
     loaded = terminal.load_or_fail(config)
+    os.umask(os.umask(0) | OTHERS_WRITE)
     log.configure(log_level)
     sys.excepthook = log.report_crash
-    faulthandler.enable()  # systemd's watchdog ends us with SIGABRT: what did we hang on?
+    # The watchdog of systemd ends us with SIGABRT: what did we hang on?
+    faulthandler.enable(log.open_for_faults())
     logger = structlog.get_logger("smppd.cli")
     try:
         armed = faults.arm_from(os.environ)
@@ -109,6 +121,13 @@ def run(
         logger.warning("fault_armed", point=armed)
     try:
         trio.run(partial(daemon.run, loaded, systemd=read_environment(os.environ, os.getpid())))
+    except StoreRefused as error:
+        logger.error("store_refused", reason=str(error))
+        denied = error.is_denied
+        raise typer.Exit(terminal.NOT_PERMITTED if denied else terminal.BAD_CONFIG) from None
+    except StoreDamaged as error:
+        logger.error("store_damaged", reason=str(error))
+        raise typer.Exit(terminal.DAMAGED) from None
     except StoreError as error:
         logger.error("store_failed", reason=str(error))
         raise typer.Exit(terminal.STORE_FAILED) from None
@@ -145,6 +164,39 @@ def check(
     for warning in loaded.warnings:
         print(f"warning: {plain(str(warning))}", file=sys.stderr)
     print(f"{directory}: {', '.join(count_parts(loaded))}; no problem")
+
+
+@app.command()
+def verify(
+    config: ConfigOption = None,
+    state: StateOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Look at every page and row of a stopped daemon's store, or of a backup.
+
+    Exit 0 where it is sound, 65 where it is damaged.
+    """
+    raise typer.Exit(repair.verify(find_state(config, state), as_json=as_json))
+
+
+@app.command()
+def salvage(
+    to: Annotated[Path, typer.Option(metavar="NEWDIR", help="Where to: not there, or empty.")],
+    config: ConfigOption = None,
+    state: StateOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Take out of a damaged store what can be read, into a new one; the old stays as it is.
+
+    Exit 0 where all of it was there, 1 where something is lost.
+    """
+    now = read_wall_clock()
+    raise typer.Exit(repair.salvage(find_state(config, state), to, now, as_json=as_json))
+
+
+def find_state(config: Path | None, state: Path | None) -> Path:
+    """The state directory: as given, else as configured."""
+    return state or terminal.load_or_fail(config).daemon.state
 
 
 @app.command("systemd-dropin")

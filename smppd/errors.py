@@ -6,6 +6,9 @@
     ├── ConfigError          a configuration that cannot be used (start and reload only)
     ├── LocalProtocolError   we broke the protocol: a bug of ours, never caught
     ├── StoreError           the store can't promise durability any more: exit, restart, resume
+    │   ├── StoreRefused     its directory can't be used: in use, on a network, not ours
+    │   ├── StorageFull      no room for a commit; the committer goes on, elsewhere it is the end
+    │   └── StoreDamaged     its file is damaged, seen before anything was read: exit, and stay so
     └── CommitterEnded       what waited for a commit that will not come; never the first fault
 
 What is *not* an exception: a command_status, a rejected submission, an unknown receipt, a
@@ -55,6 +58,24 @@ class LocalProtocolError(SmppdError):
 
 class StoreError(SmppdError):
     """The store cannot keep its promise (EIO, failed fsync, damage, newer schema)."""
+
+
+class StoreDamaged(StoreError):
+    """The store's file is damaged: found at the start, before LMDB has mapped it. Another start
+    would find the same."""
+
+
+class StoreRefused(StoreError):
+    """The state directory cannot be used, and an operator must say another or make it usable;
+    ``is_denied``: for want of permission."""
+
+    def __init__(self, reason: str, *, is_denied: bool = False) -> None:
+        super().__init__(reason)
+        self.is_denied = is_denied
+
+
+class StorageFull(StoreError):
+    """The disk has no room for this commit (ENOSPC, EDQUOT, EFBIG): nothing of it is there."""
 
 
 class CommitterEnded(SmppdError):

@@ -41,6 +41,8 @@ INTERRUPTED: Final = 130
 PIPE_BROKEN: Final = 141
 """Whoever read the output has left: 128 and SIGPIPE's number, as of a program that it ends."""
 # The others are named by sysexits.h.
+DAMAGED: Final = 65
+"""EX_DATAERR: the store's file is damaged; a start refuses it."""
 UNREACHABLE: Final = 69
 """EX_UNAVAILABLE: no daemon answers on the socket."""
 STORE_FAILED: Final = 74
@@ -154,7 +156,7 @@ def _leave_stdout() -> None:
 
 def complain(what: str, why: str, remedy: str) -> None:
     """What went wrong, why, and what to do where that is known, on stderr."""
-    print(f"{what}\n  why: {plain(why)}", file=sys.stderr)
+    print(f"{plain(what)}\n  why: {plain(why)}", file=sys.stderr)
     if remedy:
         print(f"  do:  {plain(remedy)}", file=sys.stderr)
 

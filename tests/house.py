@@ -40,7 +40,7 @@ from smppd.store.records import CarrierProfile
 from smppd.store.retention import RetentionPeriods
 from smppd.store.store import Store
 from smppd.text.segment import Form
-from smppd.traffic.dispatch import Dispatch, recover
+from smppd.traffic.dispatch import Dispatch, doubt_restored, recover
 from smppd.traffic.granting import DEFAULT_WEIGHTS
 from smppd.traffic.roster import CarrierState, Slot
 
@@ -96,6 +96,7 @@ class House:
         self.store = Store(directory, self.rules, map_size=map_size)
         read_clock = clock or (lambda: self.now / 1000)
         self.dispatch = Dispatch(self.table, self.states, read_clock, weights)
+        self.restored = doubt_restored(self.store, self.now)
         self.doubtful = recover(self.store, self.dispatch, self.now)
         self.woken: list[str] = []
 

@@ -13,12 +13,15 @@ import msgspec
 from msgspec import UNSET
 
 from smppd.api.requests import (
+    Backup,
     Carriers,
     Control,
     Doubtful,
     Drain,
     Explain,
+    Export,
     Find,
+    Forget,
     Pause,
     Reload,
     Resolve,
@@ -28,9 +31,12 @@ from smppd.api.requests import (
     Trace,
 )
 from smppd.api.views import (
+    BackupView,
     CarriersView,
     DoubtfulView,
     ExplainedView,
+    ExportedView,
+    ForgottenView,
     FoundView,
     ModeView,
     ReloadedView,
@@ -93,8 +99,17 @@ class Controls(Protocol):
     async def resolve(self, message_id: str, action: str) -> ResolvedView | ControlFault:
         """``resend`` or ``drop`` for a doubtful message; durable before the answer."""
 
+    async def backup(self, directory: str) -> BackupView | ControlFault:
+        """A whole copy of the store, on disk before the answer."""
 
-WAITING: Final = (Find, Reload, Pause, Resume, Drain, Resolve)
+    async def export(self, asked: Export) -> ExportedView | ControlFault:
+        """A page of what is known of a number."""
+
+    async def forget(self, number: str) -> ForgottenView | ControlFault:
+        """What is known of a number goes; durable before the answer."""
+
+
+WAITING: Final = (Find, Reload, Pause, Resume, Drain, Resolve, Backup, Export, Forget)
 """The verbs that may wait: each ends its batch, so that what follows it sees what it did."""
 
 ANSWER_TYPES: Final[dict[type[msgspec.Struct], str]] = {
@@ -106,6 +121,9 @@ ANSWER_TYPES: Final[dict[type[msgspec.Struct], str]] = {
     FoundView: "found",
     DoubtfulView: "doubtful",
     ResolvedView: "resolved",
+    BackupView: "backed_up",
+    ExportedView: "exported",
+    ForgottenView: "forgotten",
     ReloadedView: "reloaded",
     ModeView: "mode",
 }
@@ -120,6 +138,9 @@ ControlView = (
     | FoundView
     | DoubtfulView
     | ResolvedView
+    | BackupView
+    | ExportedView
+    | ForgottenView
     | ReloadedView
     | ModeView
 )
@@ -152,3 +173,9 @@ async def serve_control(controls: Controls, request: Control) -> ControlView | C
             return await controls.drain(None if carrier is UNSET else carrier)
         case Resolve(message_id, action):
             return await controls.resolve(message_id, action)
+        case Backup(directory):
+            return await controls.backup(directory)
+        case Export():
+            return await controls.export(request)
+        case Forget(number):
+            return await controls.forget(number)

@@ -157,7 +157,7 @@ class Conversation:
         if type(submit) is Submit:
             message = self._intake.judge(submit, profile, now_ms)
             return Propose(app, ref, digest_submit(submit), message)
-        assert type(submit) is OddSubmit, f"a submit is a Submit or an OddSubmit, not {submit!r}"
+        assert type(submit) is OddSubmit, f"a submit is a Submit or an OddSubmit: {type(submit)}"
         return Propose(app, ref, submit.digest, Rejection(submit.code, submit.reason))
 
     def _reply(self, request: Request, now_ms: int) -> Reply:

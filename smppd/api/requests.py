@@ -41,6 +41,20 @@ Rows = Annotated[
 ]
 
 
+Directory = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1, max_length=4096, description='an absolute path, like "/var/backups/smppd-1"'
+    ),
+]
+Number = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=64,
+        description="a number, E.164 with +, or as a carrier wrote it: a short code, a name",
+    ),
+]
 OneCarrier = Annotated[str, msgspec.Meta(description='a carrier\'s name, like "alpha"')]
 
 
@@ -154,6 +168,27 @@ class Resolve(_Request, frozen=True, tag="resolve"):
     action: Literal["resend", "drop"]
 
 
+class Backup(_Request, frozen=True, tag="backup"):
+    """Make a copy of the store in ``directory``: an absolute path, nothing there or empty."""
+
+    directory: Directory
+
+
+class Export(_Request, frozen=True, tag="export"):
+    """All that is known of one phone number, page by page: ``after`` is the ``next`` of the page
+    before."""
+
+    number: Number
+    after: str | UnsetType = UNSET
+    limit: Rows = FIND_ROWS_DEFAULT
+
+
+class Forget(_Request, frozen=True, tag="forget"):
+    """What is known of one phone number goes; what of it is on its way is cancelled if it can."""
+
+    number: Number
+
+
 class Reload(_Request, frozen=True, tag="reload"):
     """Read the configuration again and put it in force."""
 
@@ -195,6 +230,9 @@ Control = (
     | Find
     | Doubtful
     | Resolve
+    | Backup
+    | Export
+    | Forget
     | Reload
     | Pause
     | Resume

@@ -12,6 +12,7 @@ import msgspec
 
 from smppd.config.diff import ConfigChange
 from smppd.errors import Problem
+from smppd.store.known import KnownRecord as KnownRecord
 from smppd.store.store import StoreStatistics
 from smppd.store.trace import StepView as StepView
 from smppd.store.trace import TraceView as TraceView
@@ -139,6 +140,38 @@ class ResolvedView(msgspec.Struct, frozen=True):
     id: str
     action: str
     state: str
+
+
+class BackupView(msgspec.Struct, frozen=True):
+    """The answer to ``backup``: the copy is whole, and on disk. ``octets`` its size, ``messages``
+    in it, ``seconds`` it took."""
+
+    directory: str
+    octets: int
+    messages: int
+    seconds: float
+
+
+class ExportedView(msgspec.Struct, frozen=True):
+    """One page of the answer to ``export``; ``next`` goes on, None: this was the last. A page may
+    be empty and not the last."""
+
+    records: list[KnownRecord]
+    next: str | None
+
+
+class ForgottenView(msgspec.Struct, frozen=True):
+    """The answer to ``forget``: how many messages and events were emptied, how many inbound and
+    unmatched receipts deleted, how many messages ``cancelled`` before. ``left`` are on their way
+    and as they were; ``messages_left`` the first of them."""
+
+    messages: int
+    cancelled: int
+    events: int
+    inbound: int
+    unmatched: int
+    left: int
+    messages_left: list[FoundMessage]
 
 
 class RouteView(msgspec.Struct, frozen=True):

@@ -39,11 +39,14 @@ class EventsLost(SmppdError):
     """Events after ``after`` and before ``oldest`` will not come: taken by somebody, aged out, or
     of another state than the daemon's present one. A loop begun anew goes on with ``oldest``.
 
-    ``latest`` is the last event there is.
+    ``latest`` is the last event there is. Where ``oldest`` is the very next one, the daemon's store
+    was restored from a backup, and what was told after that was made is missing further on.
     """
 
     def __init__(self, after: int, oldest: int, latest: int) -> None:
         lost = f"events after {after} are no longer kept; the oldest is {oldest}"
+        if oldest <= after + 1:
+            lost = f"events told after {after} may be gone: the store was restored from a backup"
         if latest < after:
             lost = (
                 f"the daemon's last event is {latest}, yet {after} was seen: its state is another"

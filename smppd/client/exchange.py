@@ -87,6 +87,7 @@ class Exchange:
         self._is_fresh = False  # nothing of the present subscription can have come yet
         self._is_paused = False
         self._is_from_latest = False  # and the position is not known yet
+        self._is_restored_told = False  # over the present connection
         self._position: int | None = None
         self._given: int | None = None
         self._taken = 0
@@ -296,6 +297,7 @@ class Exchange:
         self.is_ready = True
         self._connections += 1
         self._taken_sent = 0
+        self._is_restored_told = False
         self.is_subscribed = self._is_paused
         if self._subscription and not self._is_paused:
             self._put_subscribe()
@@ -307,12 +309,12 @@ class Exchange:
     def _heed_subscribed(self, subscription: int, is_idle: bool, asked: Asked) -> None:
         if asked.fault is not None or self._lines is None:
             return
-        answer = asked.only_result()
+        bounds = _read_bounds(asked.only_result())
         if subscription != self._subscription:
             return
         if self._is_from_latest:
             self._is_from_latest = False
-            self._position = answer["latest"]
+            self._position = bounds.latest
             self._put_subscribe()
             return
         self.is_subscribed = True
@@ -321,15 +323,18 @@ class Exchange:
             self._is_fresh = False
         self._keep_events()
         if not is_idle:
-            self._heed_bounds(answer["after"], answer["oldest"], answer["latest"], answer["gap"])
+            self._heed_bounds(bounds.after, bounds.oldest, bounds.latest, bounds.gap)
 
     def _heed_bounds(self, after: int, oldest: int, latest: int, gap: bool) -> None:
         """Which events there are, seen from the position."""
         position = after if self._position is None else self._position
         is_other_log = latest < position
-        if gap or is_other_log:
+        is_restored = gap and oldest <= position + 1  # what is gone comes after some that are kept
+        if is_other_log or (gap and not (is_restored and self._is_restored_told)):
+            oldest = oldest if is_other_log else max(oldest, position + 1)
             self._events.append(EventsLost(position, oldest, latest))
             position = oldest - 1
+            self._is_restored_told = is_restored
         self._position = position
         if is_other_log:
             self._taken = 0
@@ -340,6 +345,22 @@ class Exchange:
             self.lose(str(error))
         else:
             self.end(error)
+
+
+class _Bounds(msgspec.Struct, frozen=True):
+    """Of ``subscribed``: from where on, and which events there are."""
+
+    after: int
+    oldest: int
+    latest: int
+    gap: bool
+
+
+def _read_bounds(answer: JsonObject) -> _Bounds:
+    try:
+        return msgspec.convert(answer, _Bounds)
+    except msgspec.ValidationError as error:
+        raise ProtocolError("bad_json", f"'subscribed' is not the protocol's: {error}") from None
 
 
 def _is_lost(asked: Asked) -> bool:

@@ -167,6 +167,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     late_receipts: list[Receipt] = []
     tag: str | None = None
     meta: JsonObject | None = None
+    forgotten_at: int | None = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

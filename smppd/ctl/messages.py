@@ -13,7 +13,7 @@ import trio
 import typer
 
 from smppd import terminal
-from smppd.client import Connection, JsonObject, ProtocolError
+from smppd.client import Connection, EventsLost, JsonObject, ProtocolError
 from smppd.ctl.options import (
     CarriersOption,
     JsonOption,
@@ -221,7 +221,8 @@ def tail(
             latest = (await client.subscribe(SEQ_MAX))["latest"]
             subscribed = await client.subscribe(latest, kind or ())
         if subscribed["gap"]:
-            print(f"events before {subscribed['oldest']} are no longer kept", file=sys.stderr)
+            lost = EventsLost(subscribed["after"], subscribed["oldest"], subscribed["latest"])
+            print(lost, file=sys.stderr)
         async for batch in client.events():
             show_events(batch, reveal=reveal, as_json=as_json)
             if take:
@@ -297,6 +298,7 @@ async def send_message(client: Connection, submit: JsonObject, *, wait: bool, as
 
 async def follow_message(client: Connection, message_id: str, *, as_json: bool) -> int:
     """Shows the message's events to the last one; 0 if that says what was wanted."""
+    is_ended = False
     while True:
         batch: list[JsonObject] = []
         with trio.move_on_after(LOOK_SECONDS):
@@ -306,12 +308,14 @@ async def follow_message(client: Connection, message_id: str, *, as_json: bool) 
         for event in own:
             if is_last(event):
                 return terminal.OK if event["event"] in WANTED else terminal.FAILED
-        if not batch:
-            message = await client.query(id=message_id)
-            if message["final"]:
-                told = f"{message['state']}; its events were told before, or the app has none"
-                print(told, file=sys.stderr)
-                return terminal.OK if message["state"] in WANTED else terminal.FAILED
+        if batch:
+            continue
+        message = await client.query(id=message_id)
+        if is_ended:
+            told = f"{message['state']}; its events were told before, or the app has none"
+            print(told, file=sys.stderr)
+            return terminal.OK if message["state"] in WANTED else terminal.FAILED
+        is_ended = message["final"]  # its last event may have come just behind our look
 
 
 async def confirm_tag(client: Connection, app_name: str, tag: str) -> bool:

@@ -111,6 +111,8 @@ def show_status(found: JsonObject) -> None:
         f"{store['queued']} queued, {store['live']} in memory, {store['accepted']} accepted since "
         f"start, {count_of(found['connections'], 'connection')}"
     )
+    if store.get("full"):
+        print("warning: the disk is full, and submits are rejected; make room", file=sys.stderr)
     for warning in found["warnings"]:
         print(f"warning: {plain(warning)}", file=sys.stderr)
     rows = list(_bind_rows(found["carriers"], now))

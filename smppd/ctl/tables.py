@@ -278,7 +278,7 @@ def _describe_message(message: JsonObject) -> Row:
     return {
         "id": message["id"],
         "accepted": show_moment(message["accepted_at"]),
-        "to": message["to"],
+        "to": message["to"] or "forgotten",
         "state": message["state"],
         "code": say(message["code"]),
         "class": message["class"],

@@ -52,7 +52,7 @@ def _name(message: JsonObject) -> str:
 
 def _describe(message: JsonObject) -> str:
     segments = f"{count_of(message['segments'], 'segment')} {message['encoding']}"
-    parts = [f"{message['to']} from {message['from']}", message["class"], segments]
+    parts = [f"{message['to'] or 'forgotten'} from {message['from']}", message["class"], segments]
     if message["cost"]:
         parts.append(f"{message['cost']} {message['currency']} by {message['carrier']}")
     return ", ".join(parts)

@@ -34,6 +34,7 @@ from smppd.api.views import (
 from smppd.config import AppConfig
 from smppd.daemon.explain import explain
 from smppd.daemon.fleet import Fleet
+from smppd.daemon.keeping import Keeping
 from smppd.store import keys
 from smppd.store.changes import CarrierMode, Rejection, Resolve, Resolved
 from smppd.store.records import STATE_NAMES
@@ -63,6 +64,7 @@ class Control:
         routes: Callable[[], RoutesView],
         reload: Callable[[], Awaitable[ReloadedView]],
         wall: Callable[[], int],
+        keeping: Keeping,
     ) -> None:
         self._intake = intake
         self._store = store
@@ -72,6 +74,7 @@ class Control:
         self._reload = reload
         self.status = status
         self.routes = routes
+        self.backup, self.export, self.forget = keeping.backup, keeping.export, keeping.forget
 
     def carriers(self) -> CarriersView:
         """How the carriers and their binds are."""

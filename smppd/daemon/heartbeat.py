@@ -42,7 +42,8 @@ class Pulse:
 
     def is_alive(self) -> bool:
         """Looks, and lets an idle committer have something to show at the next look."""
-        commits = self._committer.statistics().commits
+        counts = self._committer.statistics()
+        commits = counts.commits + counts.failures  # it lives on a full disk too
         is_alive = commits != self._seen
         self._seen = commits
         self._committer.wake()
@@ -74,4 +75,5 @@ def describe(status: StatusView) -> str:
     """The state of the daemon in one line: ``3/5 carriers up, 0 messages queued``."""
     up = sum(carrier.healthy for carrier in status.carriers)
     doing = "draining, " if status.draining else ""
+    doing += "disk full, " if status.store.full else ""
     return f"{doing}{up}/{len(status.carriers)} carriers up, {status.store.queued} messages queued"

@@ -12,9 +12,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import time
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +24,7 @@ from smppd import log as logging
 from smppd.api.intake import Intake
 from smppd.api.outbox import Outbox
 from smppd.api.peers import PeerTable, find_apps
-from smppd.api.server import Server
+from smppd.api.server import CONNECTIONS_MAX, Server
 from smppd.api.views import StatusView
 from smppd.config import CarrierConfig, Config, MetricsAddress
 from smppd.daemon.build import (
@@ -37,12 +35,15 @@ from smppd.daemon.build import (
     build_weights,
 )
 from smppd.daemon.control import Control
+from smppd.daemon.descriptors import count_connections, raise_descriptor_limit
+from smppd.daemon.disk import log_disk
 from smppd.daemon.fleet import UNBIND_SECONDS_MAX, Fleet, Tools
 from smppd.daemon.health import log_health
 from smppd.daemon.heartbeat import Pulse, describe, feed_watchdog, tell_status
+from smppd.daemon.keeping import Keeping
 from smppd.daemon.minute import summarise_carriers
+from smppd.daemon.outside import Outside
 from smppd.daemon.reload import Reloader
-from smppd.daemon.sockets import listening_sockets
 from smppd.daemon.views import view_carrier, view_routes
 from smppd.errors import CommitterEnded, StoreError
 from smppd.metrics.lag import LoopLag, measure_lag
@@ -52,28 +53,40 @@ from smppd.routing.msisdn import NumberPlan
 from smppd.routing.table import RoutingTable
 from smppd.store.store import Store
 from smppd.systemd import Environment, Notifier
-from smppd.traffic.commit import Committer, free_octets
+from smppd.traffic.commit import Committer
 from smppd.traffic.counts import CarrierCounts
-from smppd.traffic.dispatch import Dispatch, recover
+from smppd.traffic.dispatch import Dispatch, doubt_restored, recover
 
 GARBAGE_THRESHOLD: Final = 20_000
 """Containers allocated between passes over the youngest: some hundred messages' worth."""
 
+CLOCK_BEHIND_MILLISECONDS: Final = 60_000
+"""How far a clock may be behind the store's newest id: NTP corrects less without a word."""
+
 END_SECONDS_MAX: Final = 15.0
 """After a drain: binds unbind (UNBIND_SECONDS_MAX), a reload's thread ends, the last commit."""
+
+RESTORE_SECONDS_MAX: Final = 60.0
+"""For a batch of a restored store's doubts, which takes a tenth of a second: asked of systemd anew
+after each, so that ten million of them are no start that hangs."""
 
 log = structlog.get_logger("smppd.daemon")
 
 
 async def run(
-    config: Config, *, ready: Callable[[], None] | None = None, systemd: Environment | None = None
+    config: Config,
+    *,
+    ready: Callable[[], None] | None = None,
+    systemd: Environment | None = None,
+    outside: Outside | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT. ``ready`` is called when apps can connect.
 
     Raises StoreError (the store cannot be opened or cannot keep its promise) and OSError (the
     socket cannot be listened on).
     """
-    daemon = Daemon(config, systemd or Environment())
+    raise_descriptor_limit()
+    daemon = Daemon(config, systemd or Environment(), outside or Outside())
     try:
         await daemon.run(ready)
     except BaseExceptionGroup as group:
@@ -90,10 +103,11 @@ async def run(
 class Daemon:
     """Everything built from one configuration, and the nursery tree it runs in."""
 
-    def __init__(self, config: Config, systemd: Environment) -> None:
+    def __init__(self, config: Config, systemd: Environment, outside: Outside) -> None:
         self._systemd = systemd
+        self._outside = outside
         self._notifier = Notifier(systemd.notify_socket)
-        self._started_at = self._configured_at = read_wall_clock()
+        self._started_at = self._configured_at = outside.read_wall_clock()
         self._wanted = config.carriers
         apps = find_apps(config.apps)
         table = build_table(config)
@@ -119,14 +133,13 @@ class Daemon:
             self._store,
             self._dispatch,
             self._outbox,
-            read_wall_clock,
-            partial(free_octets, config.daemon.state),
+            outside.read_wall_clock,
         )
         tools = Tools(
             self._store,
             self._dispatch,
             self._committer,
-            read_wall_clock,
+            outside,
             lambda: self._config.daemon.drain_timeout,
         )
         self._fleet = Fleet(tools, self._carrier_gone)
@@ -137,6 +150,7 @@ class Daemon:
             systemd.credentials,
             self._swap,
             self._notifier,
+            outside.run_in_thread,
         )
         self._server = Server(
             intake=self._intake,
@@ -152,9 +166,18 @@ class Daemon:
                 status=self.status,
                 routes=lambda: view_routes(self._config),
                 reload=self._reloader.reload,
-                wall=read_wall_clock,
+                wall=outside.read_wall_clock,
+                keeping=Keeping(
+                    self._store,
+                    self._committer,
+                    self._intake.numbers,
+                    outside.read_wall_clock,
+                    outside.run_in_thread,
+                ),
             ),
-            read_clock=read_wall_clock,
+            read_clock=outside.read_wall_clock,
+            read_peer=outside.read_peer,
+            connections_max=count_connections(config.carriers.values()),
         )
         self._draining = trio.CancelScope()
         self._loop_lag = LoopLag()
@@ -166,13 +189,19 @@ class Daemon:
     async def run(self, ready: Callable[[], None] | None) -> None:
         """Starts everything, serves, and returns when a drain has ended."""
         faults.reach("start.opened")
-        doubtful = recover(self._store, self._dispatch, read_wall_clock())
+        now, used_at = self._outside.read_wall_clock(), self._store.used_at()
+        self._doubt_restored()
+        doubtful = recover(self._store, self._dispatch, now)
         faults.reach("start.recovered")
         collect_garbage_rarely()
         log.info("starting", version=__version__, doubtful=doubtful)
+        if used_at - now > CLOCK_BEHIND_MILLISECONDS:
+            log.warning("clock_behind", seconds=(used_at - now) / 1000)
+        if self._server.connections_max < CONNECTIONS_MAX:
+            log.warning("descriptors_few", connections=self._server.connections_max)
         with (
-            listening_sockets(self._config.daemon.socket, self._systemd.sockets) as listeners,
-            trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals,
+            self._outside.listening(self._config.daemon.socket, self._systemd.sockets) as listeners,
+            self._outside.receiving_signals() as signals,
         ):
             async with trio.open_nursery() as committing:
                 committing.start_soon(self._committer.run)
@@ -193,6 +222,7 @@ class Daemon:
                     faults.reach("drain.idle")
                     self._fleet.stop()
                     binds.cancel_scope.deadline = trio.current_time() + UNBIND_SECONDS_MAX
+                    self._committer.end_by(binds.cancel_scope.deadline)
                     await self._fleet.ended.wait()
                     binds.cancel_scope.cancel()
                 faults.reach("drain.unbound")
@@ -200,6 +230,21 @@ class Daemon:
                 faults.reach("drain.committed")
                 committing.cancel_scope.cancel()
         log.info("stopped")
+
+    def _doubt_restored(self) -> None:
+        """Where the store is a copy: what waited in it is in doubt, before anything is granted."""
+        found = doubt_restored(
+            self._store,
+            self._outside.read_wall_clock(),
+            lambda so_far: self._notifier.starting(RESTORE_SECONDS_MAX),
+        )
+        if found is not None:
+            log.warning(
+                "store_restored",
+                made_at=found.made_at,
+                resent=found.resent,
+                stopped=found.stopped,
+            )
 
     def close(self) -> None:
         """Closes the store; what was committed is there at the next start."""
@@ -213,7 +258,7 @@ class Daemon:
             pid=os.getpid(),
             started_at=self._started_at,
             configured_at=self._configured_at,
-            now=read_wall_clock(),
+            now=self._outside.read_wall_clock(),
             draining=self._intake.draining,
             connections=server.connections,
             subscriptions=server.subscriptions,
@@ -228,6 +273,7 @@ class Daemon:
         """What watches and tells, and carries no message."""
         nursery.start_soon(summarise_carriers, self._read_counts)
         nursery.start_soon(log_health, self._read_health)
+        nursery.start_soon(log_disk, self._store.statistics)
         if self._systemd.notify_socket is not None:
             nursery.start_soon(tell_status, self._notifier, lambda: describe(self.status()))
         nursery.start_soon(measure_lag, self._loop_lag)
@@ -254,7 +300,7 @@ class Daemon:
         return Measures(
             self.status(),
             self._server.statistics().lines,
-            {name: max(found.latest - found.taken, 0) for name, found in bounds.items()},
+            {name: found.untaken for name, found in bounds.items()},
             self._reloader.is_good,
             self._loop_lag,
         )
@@ -276,7 +322,7 @@ class Daemon:
 
     def _swap(self, config: Config, table: RoutingTable) -> None:
         """Puts ``config`` in force, between two passes of the loop."""
-        self._configured_at = read_wall_clock()
+        self._configured_at = self._outside.read_wall_clock()
         self._wanted = config.carriers
         apps = find_apps(config.apps)
         known = self._fleet.upkeeps.keys()
@@ -287,7 +333,7 @@ class Daemon:
                 state = build_state(carrier)
                 self._dispatch.add_carrier(state)
                 self._fleet.add(carrier, state)
-        for name in known - config.carriers.keys():
+        for name in sorted(known - config.carriers.keys()):
             self._fleet.remove(name)
         self._store.set_rules(build_rules(config, self._carriers_kept()))
         self._dispatch.set_table(table, build_weights(config))
@@ -295,6 +341,7 @@ class Daemon:
         intake.apps, intake.classes, intake.table = apps, config.classes, table
         intake.forms = build_forms(config)
         self._server.peers = PeerTable(apps, os.getuid())
+        self._server.connections_max = count_connections(config.carriers.values())
         self._committer.wake()
 
     def _has_tlvs(self, carrier: str) -> bool:
@@ -350,11 +397,6 @@ def collect_garbage_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
-
-
-def read_wall_clock() -> int:
-    """Unix milliseconds: for records, validity and events; never for pacing or timers."""
-    return time.time_ns() // 1_000_000
 
 
 def _first_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -21,15 +21,19 @@ from smppd.store.index import SpilledIndex
 from smppd.store.matching import Matching
 from smppd.store.messages import Messages
 from smppd.store.modes import Modes
-from smppd.store.records import CarrierProfile, Message
+from smppd.store.records import GRANTED, SENT, CarrierProfile, Message
 from smppd.store.references import References
 from smppd.store.retention import Retention
+from smppd.store.retiming import Retiming
 from smppd.store.rules import LedgerRules
 from smppd.store.tags import Tags
 from smppd.store.waiting import Waiting
 from smppd.text.segment import PLAIN_FORM, Form
 
 _META_LAST_ID: Final = b"last_id"
+
+META_RESTORED: Final = b"restored"
+"""In a copy: Unix milliseconds of when it was made, in decimal digits (``restore``)."""
 
 _GONE: Final = CarrierProfile()
 """What is assumed of a carrier whose file was taken away while messages were on their way."""
@@ -49,8 +53,9 @@ COUNTS: Final = (
 
 class Book:
     """See the module. ``now`` is the commit's (ms); ``released`` are the messages this batch left
-    waiting, for the granter; ``counts`` and ``told`` (events by name) are since start; ``free`` is
-    the disk's free space in octets, where somebody has said it."""
+    waiting, for the granter; ``counts`` and ``told`` (events by name) are since start;
+    ``is_full``: no new message is kept, ``is_low``: none is granted, for want of disk;
+    ``is_restored``: the store is a copy whose doubts are not all told yet (``restore``)."""
 
     def __init__(self, tables: Mapping[str, Table], rules: LedgerRules) -> None:
         self.tables = tables
@@ -60,6 +65,7 @@ class Book:
         self.events = EventLog(tables["events"], tables["meta"])
         self.deadlines = Deadlines(tables["deadlines"])
         self.retention = Retention(tables, rules.periods)
+        self.retiming = Retiming()
         self.tags = Tags(tables["tags"])
         self.modes = Modes(tables["meta"])
         self.refs = SpilledIndex()
@@ -71,7 +77,8 @@ class Book:
         self.now = 0
         self.last_id = 0
         self._saved_id = 0
-        self.free: int | None = None
+        self.is_full = self.is_low = False
+        self.is_restored = False
         self.counts = dict.fromkeys(COUNTS, 0)
         self.told: defaultdict[str, int] = defaultdict(int)
         self.released: list[Message] = []
@@ -94,12 +101,14 @@ class Book:
         self.refs.load([*tables["refs_journal"].rows_from(b"")])
         self.smsc_ids.load([*tables["smsc_ids_journal"].rows_from(b"")])
         self.matching.load()
-        self.retention.load()
         self.waiting.load()
         self.grants.load()
         self.modes.load()
+        self.is_restored = tables["meta"].get(META_RESTORED) is not None
         last_id = tables["meta"].get(_META_LAST_ID)
         self.last_id = self._saved_id = 0 if last_id is None else keys.read_u64(last_id)
+        self.now = keys.time_of_id(self.last_id)
+        self.retention.load(self.now)
 
     def flush(self) -> list[str]:
         """Hands everything the batch did to the tables; the apps that have new events."""
@@ -170,8 +179,13 @@ class Book:
 
     # -- aging out ---
 
-    def forget_message(self, message: Message) -> None:
-        """Deletes an aged message with all that names it."""
+    def forget_message(self, seen: Message) -> bool:
+        """Deletes an aged message with all that names it; False where this very commit, or a
+        carrier, still has to do with it."""
+        message = self.messages.peek(seen.id)
+        is_granted = message is not None and any(part.state == GRANTED for part in message.parts)
+        if message is None or message.state <= SENT or is_granted:
+            return False
         for index, part in enumerate(message.parts):
             if part.smsc_id:
                 key = keys.smsc_key(message.carrier, part.smsc_id)
@@ -183,6 +197,7 @@ class Book:
         self.forget_ref(message)
         self.tags.forget(message)
         self.messages.delete(message)
+        return True
 
     def forget_ref(self, message: Message) -> None:
         """The message's ref may name another one, if it has not begun to already."""

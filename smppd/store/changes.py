@@ -28,6 +28,10 @@ CANCEL_MAX: Final = 500
 """Messages of a tag looked at for one ``Cancel``: some ten milliseconds when all are on disk."""
 
 
+FORGET_MAX: Final = 200
+"""Of each kind in one ``Forget``: some five milliseconds."""
+
+
 class Verdict(IntEnum):
     """What a command_status means for the segment it answers; ``traffic/settle.py`` decides."""
 
@@ -204,6 +208,50 @@ class Resolved(msgspec.Struct, frozen=True, gc=False):
     state: str
 
 
+class DoubtRestored(msgspec.Struct, frozen=True, gc=False):
+    """The first start on a copy of a store: a batch of what waits in it is in doubt. Answers
+    ``Restored``, or None where nothing is left to do."""
+
+
+class Restored(msgspec.Struct, frozen=True, gc=False):
+    """So far: of the messages that waited at ``made_at`` (ms), ``resent`` will be sent flagged and
+    ``stopped`` not at all. ``is_done``: that is all of them."""
+
+    made_at: int
+    resent: int
+    stopped: int
+    is_done: bool
+
+
+class Forget(msgspec.Struct, frozen=True, gc=False):
+    """A phone number is to be forgotten: a batch of what is known of it, at most FORGET_MAX each.
+
+    ``contents``: messages that have ended lose what they said; ``events``: keys of rows of the
+    log, whose lines of ``told`` (ids), and of messages from ``number``, lose theirs; ``messages``
+    (whose events have lost theirs before) lose the number; ``inbound`` (ids) and ``unmatched``
+    (keys) are deleted. In this order. ``is_last``: nothing to the number is on its way, so what is
+    counted for its long messages goes too. Answers ``Forgotten``.
+    """
+
+    number: str
+    contents: list[int] = []
+    events: list[bytes] = []
+    told: frozenset[str] = frozenset()
+    messages: list[int] = []
+    inbound: list[int] = []
+    unmatched: list[bytes] = []
+    is_last: bool = False
+
+
+class Forgotten(msgspec.Struct, frozen=True, gc=False):
+    """How many of each the change has found and emptied or deleted."""
+
+    messages: int
+    events: int
+    inbound: int
+    unmatched: int
+
+
 class Answered(msgspec.Struct, frozen=True, gc=False):
     """A submit_sm_resp (or a generic_nack) for the segment ``tag`` arrived at ``at``;
     ``sequence_number`` is its submit_sm's."""
@@ -277,6 +325,8 @@ Change = (
     | Cancel
     | SetMode
     | Resolve
+    | DoubtRestored
+    | Forget
     | Answered
     | Doubted
     | GivenBack
@@ -284,5 +334,14 @@ Change = (
     | InboundArrived
 )
 Result = (
-    Accepted | RefConflict | Rejection | TakenResult | Cancelled | UnknownMessage | Resolved | None
+    Accepted
+    | RefConflict
+    | Rejection
+    | TakenResult
+    | Cancelled
+    | UnknownMessage
+    | Resolved
+    | Restored
+    | Forgotten
+    | None
 )

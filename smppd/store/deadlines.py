@@ -16,7 +16,7 @@ from smppd.store.environment import Table
 
 _Entry = int | bytes
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[_Entry]).decode
+decode_entries = msgspec.msgpack.Decoder(list[_Entry]).decode
 
 
 class Deadlines:
@@ -58,7 +58,7 @@ class Deadlines:
             if second * 1000 > now or len(due) >= entries_max:
                 self._earliest = second
                 break
-            due += _decode(value)
+            due += decode_entries(value)
             self._table.delete(key)
         return due
 

@@ -14,14 +14,41 @@ from smppd.store import keys
 from smppd.store.environment import Table
 from smppd.store.events import EVENTS_ROW_MAX
 
+JUMP: Final = 10**12
+"""Numbers left out where a store is restored: more events than the original can have told since
+(three years at ten thousand a second), and 9,000 of them fit the integers of every JSON reader."""
+
+JUMP_MILLISECOND: Final = 1_000
+"""And for every millisecond since the copy was made: more than can be told in one, so what is
+restored later, from the same backup or an older one, begins beyond what was told before."""
+
 
 class EventBounds(msgspec.Struct, frozen=True, gc=False):
     """``oldest`` kept and ``latest`` ever (0: none yet); ``oldest`` is ``latest + 1`` where
-    nothing is kept. ``taken`` is the cursor, 0 at first."""
+    nothing is kept. ``taken`` is the cursor, 0 at first. Where the store was restored, the numbers
+    after ``cut_after`` and up to ``cut_until`` were left out: others have had them."""
 
     oldest: int
     latest: int
     taken: int
+    cut_after: int = 0
+    cut_until: int = 0
+
+    def oldest_after(self, after: int) -> int:
+        """The oldest one kept, for a reader that has those up to ``after``."""
+        if self.cut_after <= after < self.cut_until:
+            return max(self.oldest, self.cut_until + 1)
+        return self.oldest
+
+    def has_gap(self, after: int) -> bool:
+        """Whether events above ``after`` are not kept here."""
+        return after + 1 < self.oldest or after < self.cut_until
+
+    @property
+    def untaken(self) -> int:
+        """How many the app has not taken."""
+        cut = max(self.cut_until - max(self.taken, self.cut_after), 0)
+        return max(self.latest - self.taken - cut, 0)
 
 
 class EventBatch(msgspec.Struct, frozen=True, gc=False):
@@ -32,15 +59,25 @@ class EventBatch(msgspec.Struct, frozen=True, gc=False):
     last: int
 
 
-class _Cursor(msgspec.Struct, array_like=True):
+class Cursor(msgspec.Struct, array_like=True):
+    """An app's row of ``meta``; the fields are those of ``EventBounds``."""
+
     latest: int = 0
     taken: int = 0
     oldest: int = 1
+    cut_after: int = 0
+    cut_until: int = 0
+
+    def skip_cut(self) -> None:
+        """None of the numbers that were left out is kept."""
+        if self.cut_after < self.oldest <= self.cut_until:
+            self.oldest = self.cut_until + 1
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Cursor).decode
-_META: Final = b"app\0"
+decode_cursor = msgspec.msgpack.Decoder(Cursor).decode
+META_APP: Final = b"app\0"
+_META_FLOOR: Final = b"events_floor"
 
 
 class EventLog:
@@ -49,15 +86,17 @@ class EventLog:
     def __init__(self, events: Table, meta: Table) -> None:
         self._events = events
         self._meta = meta
-        self._cursors: dict[str, _Cursor] = {}
+        self._cursors: dict[str, Cursor] = {}
         self._fresh: dict[str, list[bytes]] = {}
+        self._floor = 0
 
     def load(self) -> None:
         """Reads every app's cursor."""
-        for key, value in self._meta.rows_from(_META):
-            if not key.startswith(_META):
+        self._floor = int(self._meta.get(_META_FLOOR) or 0)
+        for key, value in self._meta.rows_from(META_APP):
+            if not key.startswith(META_APP):
                 break
-            self._cursors[key[len(_META) :].decode()] = _decode(value)
+            self._cursors[key[len(META_APP) :].decode()] = decode_cursor(value)
 
     def next_seq(self, app: str) -> int:
         """The number of the app's next event; ``append`` uses it up."""
@@ -76,13 +115,29 @@ class EventLog:
         if seq > cursor.taken:
             cursor.taken = seq
             cursor.oldest = max(cursor.oldest, seq + 1)
+            cursor.skip_cut()
             self._save(app)
         return True
 
+    def jump(self, age: int) -> None:
+        """From now on every app's events have numbers that none has seen: this log is a copy, made
+        ``age`` ms ago, and the original went on. Once a restored store, before its first event."""
+        assert not self._fresh, "an event of this commit has a number already"
+        latest = max((cursor.latest for cursor in self._cursors.values()), default=0)
+        self._floor = max(self._floor, latest) + JUMP + max(age, 0) * JUMP_MILLISECOND
+        self._meta.put(_META_FLOOR, b"%d" % self._floor)
+        for app, cursor in self._cursors.items():
+            cursor.cut_after, cursor.cut_until = cursor.latest, self._floor
+            cursor.latest = self._floor
+            cursor.skip_cut()
+            self._save(app)
+
     def bounds(self, app: str) -> EventBounds:
         """What of an app's log is kept."""
-        cursor = self._cursors.get(app, _Cursor())
-        return EventBounds(cursor.oldest, cursor.latest, cursor.taken)
+        cursor = self._cursors.get(app) or self._new_cursor()
+        return EventBounds(
+            cursor.oldest, cursor.latest, cursor.taken, cursor.cut_after, cursor.cut_until
+        )
 
     def flush(self, at: int) -> list[str]:
         """Writes this commit's events; the apps that have any."""
@@ -120,34 +175,51 @@ class EventLog:
         return EventBatch(b"".join(lines), first, last) if lines else None
 
     def sweep(self, before: int, rows_max: int) -> bool:
-        """Deletes rows that are taken, or whose last event is older than ``before``: of each app
-        up to ``rows_max``. Whether there may be more."""
-        is_behind = False
-        for app, cursor in self._cursors.items():
-            prefix = keys.events_key(app, 0)
-            for number, (key, value) in enumerate(self._events.rows_from(prefix)):
-                last = keys.read_u64(key[-8:])
-                if key[:-8] != prefix[:-8]:
-                    break
-                if number == rows_max:
-                    is_behind = True
-                    break
-                if last > cursor.taken and keys.read_events_head(value)[0] >= before:
-                    break
-                self._events.delete(key)
-                if last >= cursor.oldest:
-                    cursor.oldest = last + 1
-                    self._save(app)
-        return is_behind
+        """Deletes rows that are taken, or whose last event is older than ``before``: up to
+        ``rows_max``, the apps taking turns. Whether there may be more."""
+        apps = list(self._cursors)
+        for number, app in enumerate(apps):
+            rows_max -= self._sweep_app(app, before, rows_max)
+            if rows_max <= 0:
+                # Whoever used it up goes last the next time.
+                order = [*apps[number + 1 :], *apps[: number + 1]]
+                self._cursors = {name: self._cursors[name] for name in order}
+                return True
+        return False
 
-    def _cursor(self, app: str) -> _Cursor:
+    def _sweep_app(self, app: str, before: int, rows_max: int) -> int:
+        """How many rows were deleted."""
+        cursor = self._cursors[app]
+        prefix = keys.events_key(app, 0)
+        deleted = 0
+        for key, value in self._events.rows_from(prefix):
+            last = keys.read_u64(key[-8:])
+            if key[:-8] != prefix[:-8] or deleted == rows_max:
+                break
+            if last > cursor.taken and keys.read_events_head(value)[0] >= before:
+                break
+            self._events.delete(key)
+            deleted += 1
+            if last >= cursor.oldest:
+                cursor.oldest = last + 1
+                cursor.skip_cut()
+                self._save(app)
+        return deleted
+
+    def _cursor(self, app: str) -> Cursor:
         cursor = self._cursors.get(app)
         if cursor is None:
-            cursor = self._cursors[app] = _Cursor()
+            cursor = self._cursors[app] = self._new_cursor()
         return cursor
 
+    def _new_cursor(self) -> Cursor:
+        """Of an app that has had no event here. Where the store was restored it may have had some
+        of the original, so its numbers begin where everybody's do."""
+        floor = self._floor
+        return Cursor(floor, floor, floor + 1, 0, floor)
+
     def _save(self, app: str) -> None:
-        self._meta.put(_META + app.encode(), _encode(self._cursors[app]))
+        self._meta.put(META_APP + app.encode(), _encode(self._cursors[app]))
 
 
 def _lines_from(value: bytes, skip: int) -> bytes:

@@ -41,5 +41,7 @@ def fit_message(message: Message, form: Form | None) -> bool:
     message.encoding = plan.encoding
     message.units = plan.segments if plan.segments != plan.submits else 0
     if plan.submits != len(message.parts):
-        message.parts = [Segment() for _ in range(plan.submits)]
+        # Only a restored store has one in doubt that no carrier is known of (``restore``).
+        doubted = any(part.doubted for part in message.parts)
+        message.parts = [Segment(doubted=doubted) for _ in range(plan.submits)]
     return True

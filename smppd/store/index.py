@@ -28,7 +28,7 @@ that is more, so that a generation is gone before the next is full."""
 
 _Entries = list[tuple[bytes, bytes]]
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Entries).decode
+decode_entries = msgspec.msgpack.Decoder(_Entries).decode
 
 
 class Table(Protocol):
@@ -59,7 +59,7 @@ class SpilledIndex:
     def load(self, rows: list[tuple[bytes, bytes]]) -> None:
         """Takes the journal as it stood at the last commit, in key order."""
         for _, value in rows:
-            self._young.update(_decode(value))
+            self._young.update(decode_entries(value))
         if rows:
             self._first_row = read_u64(rows[0][0])
             self._next_row = read_u64(rows[-1][0]) + 1

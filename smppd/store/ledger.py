@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from smppd.store import keys, life, orders, outcomes, proposals, receipts
+from smppd.store import keys, life, orders, outcomes, privacy, proposals, receipts, restore
 from smppd.store.book import Book
 from smppd.store.changes import (
     Answered,
     Cancel,
     Change,
     Doubted,
+    DoubtRestored,
+    Forget,
     GivenBack,
     InboundArrived,
     Propose,
@@ -38,6 +40,8 @@ _DECIDE: Final[dict[type, Callable[[Any, Any], Result]]] = {
     Take: proposals.take,
     Cancel: orders.cancel,
     Resolve: orders.resolve,
+    Forget: privacy.forget,
+    DoubtRestored: restore.doubt_restored,
     # ---
     SetMode: orders.set_mode,
     Answered: outcomes.answered,
@@ -53,9 +57,15 @@ class Ledger(Book):
 
     def decide(self, changes: list[Change], now_ms: int) -> list[Result]:
         """Applies a batch in order, then looks at what has fallen due or aged."""
-        self.now = now_ms
+        before, self.now = self.now, now_ms
+        self.retiming.follow(self, before)
         results = [_DECIDE[type(change)](self, change) for change in changes]
+        if self.is_restored:
+            # Nothing else is decided before all is told that is in doubt (``restore``).
+            self.is_restored = restore.is_restored(self)
+            return results
         outcomes.look_at_due(self)
+        self.retiming.look(self)
         self.retention.sweep(now_ms, self.events, self)
         return results
 
@@ -88,8 +98,13 @@ class Ledger(Book):
     def bind(self, message: Message, carrier: str, cost: str) -> bool:
         """Binds a waiting message to a carrier and plans it for the carrier's form; False, and
         nothing changed, where it cannot be written in that."""
+        count = len(message.parts)
         if not fit_message(message, self.form_of(carrier)):
             return False
+        if message.resent and not message.carrier:
+            # Doubts that name no carrier: only a restored store has them, and they end here.
+            for index in range(count):
+                self.matching.forget_doubt(message, keys.pack_tag(message.id, index))
         message.carrier = carrier
         message.cost = cost
         message.currency = self.rules.currency

@@ -187,6 +187,16 @@ def doubt(message: Message, indexes: list[int], at: int, policy: UncertainPolicy
     return [Fact("uncertain", resend=True)]
 
 
+def doubt_copied(
+    message: Message, indexes: list[int], at: int, policy: UncertainPolicy
+) -> list[Fact]:
+    """Segments that wait, or are granted, in a copy of the store: the original may have sent them
+    since. As if all had been written and never answered."""
+    for index in indexes:
+        message.parts[index].state = GRANTED
+    return doubt(message, indexes, at, policy)
+
+
 def receive(message: Message, index: int, receipt: Receipt, at: int, done_at: int) -> list[Fact]:
     """A receipt for one segment. The first that says something final counts; others are kept."""
     part = message.parts[index]

@@ -18,6 +18,7 @@ from smppd.store.index import SpilledIndex
 from smppd.store.records import (
     DELIVERED,
     DONE,
+    GRANTED,
     Message,
     Unmatched,
     decode_unmatched,
@@ -128,14 +129,15 @@ class Matching:
     ) -> tuple[ReceiptArrived, bytes] | None:
         """After the patience: the one doubtful message this receipt can mean, and its tag.
 
-        Carrier, destination and sender must agree and exactly one message fit.
+        Carrier, destination and sender must agree and exactly one message fit. One whose resend
+        is on its way is left until that was answered: both submits may bring a receipt.
         """
         row = self._unmatched.get(key)
         if row is None:
             return None
         arrived = _arrived(decode_unmatched(row))
         tags = self._doubtful(arrived, message)
-        if len({tag[:8] for tag in tags}) != 1:
+        if len({tag[:8] for tag in tags}) != 1 or _is_granted(tags[0], message):
             return None
         self.forget_unmatched(key)
         return arrived, tags[0]
@@ -206,6 +208,12 @@ def _arrived(row: Unmatched) -> ReceiptArrived:
     return ReceiptArrived(
         row.carrier, row.receipt, row.source, row.destination, row.done_at or None, row.at
     )
+
+
+def _is_granted(tag: bytes, message: Callable[[int], Message | None]) -> bool:
+    number, index = keys.unpack_tag(tag)
+    found = message(number)
+    return found is not None and found.parts[index].state == GRANTED
 
 
 def is_same_address(to: str | None, source: str) -> bool:

@@ -92,7 +92,9 @@ def _resend(book: Book, number: int, message: Message, at: int) -> Result:
         return Rejection("not_doubtful", f"it is {state}; only an uncertain one is sent again")
     if at >= message.expires_at:
         return Rejection("expired", "its validity has ended; submit it anew, under another ref")
-    if message.carrier not in book.rules.carriers:
+    if message.forgotten_at:
+        return Rejection("not_doubtful", "it was forgotten: what it said is gone")
+    if message.carrier and message.carrier not in book.rules.carriers:
         reason = f"its carrier {message.carrier!r} is not configured; only that one may have it"
         return Rejection("no_route", reason)
     return _carry_out(book, number, life.resend_doubtful, at)

@@ -32,27 +32,48 @@ STORAGE_RETRY_SECONDS: Final = 60
 def propose(book: Book, change: Propose) -> Result:
     """``Propose``: its message is kept, unless its ref is bound or there is no room."""
     key = keys.ref_key(change.app, change.ref)
-    bound = book.refs.get(key, book.tables["refs"].get)
+    bound = _answer_if_bound(book, change, key)
     if bound is not None:
-        message = book.messages.peek(keys.read_u64(bound))
-        if message is not None and not book.retention.ref_is_free(message, book.now):
-            return _answer_bound_ref(book, message, bound[8:] == change.digest)
+        return bound
     if isinstance(change.message, Rejection):
         return change.message
-    if book.free is not None and book.free < book.rules.reserve:
+    if book.is_full:
         return _refuse_for_space(book)
-    if len(book.waiting) >= book.rules.backlog_max:
-        reason = f"{len(book.waiting)} messages are waiting already; send again later"
+    waiting = len(book.waiting) + len(book.released)  # those of this commit have no row yet
+    if waiting >= book.rules.backlog_max:
+        reason = f"{waiting} messages are waiting already; send again later"
         return Rejection("backlog_full", reason, BACKLOG_RETRY_SECONDS)
     message = _keep(book, change, change.message)
     book.refs.put(key, keys.pack_u64(message.id) + change.digest)
     return Accepted(keys.show_id(message.id), segments_of(message), message.encoding, False)
 
 
+def refuse(book: Book, change: Propose) -> Result:
+    """What ``propose`` answers where nothing can be kept; changes nothing, and needs no
+    transaction that writes."""
+    bound = _answer_if_bound(book, change, keys.ref_key(change.app, change.ref))
+    if bound is not None:
+        return bound
+    if isinstance(change.message, Rejection):
+        return change.message
+    return _refuse_for_space(book)
+
+
 def take(book: Book, change: Take) -> TakenResult:
     """``Take``: the app's cursor moves forward."""
     ok = book.events.take(change.app, change.seq)
     return TakenResult(ok, book.events.bounds(change.app).latest)
+
+
+def _answer_if_bound(book: Book, change: Propose, key: bytes) -> Result:
+    """None where the ref is free."""
+    bound = book.refs.get(key, book.tables["refs"].get)
+    if bound is None:
+        return None
+    message = book.messages.peek(keys.read_u64(bound))
+    if message is None or book.retention.ref_is_free(message, book.now):
+        return None
+    return _answer_bound_ref(book, message, bound[8:] == change.digest)
 
 
 def _answer_bound_ref(book: Book, message: Message, same_content: bool) -> Result:
@@ -65,8 +86,8 @@ def _answer_bound_ref(book: Book, message: Message, same_content: bool) -> Resul
 def _refuse_for_space(book: Book) -> Rejection:
     book.counts["storage_full"] += 1
     reason = (
-        f"the disk has {book.free} octets left, and {book.rules.reserve} are kept for what becomes "
-        "of the messages accepted so far; make room, then send again"
+        "the disk is full; what is left is kept for what becomes of the messages accepted so far; "
+        "make room, then send again"
     )
     return Rejection("storage_full", reason, STORAGE_RETRY_SECONDS)
 
@@ -86,7 +107,7 @@ def _keep(book: Book, change: Propose, new: NewMessage) -> Message:
         new.receipt,
         new.tag,
         new.meta,
-        new.accepted_at,
+        min(new.accepted_at, book.now),  # the clock may have been set back since
         new.expires_at,
         new.uncertain,
         new.route_set,

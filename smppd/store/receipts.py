@@ -11,6 +11,7 @@ from smppd.store.book import Book
 from smppd.store.changes import Answered, InboundArrived, ReceiptArrived
 from smppd.store.events import encode_inbound
 from smppd.store.matching import is_same_address
+from smppd.store.privacy import empty
 from smppd.store.records import QUEUED, SENT, Inbound, Message, encode_record
 
 
@@ -101,6 +102,8 @@ def _receive(book: Book, change: ReceiptArrived, tag: bytes, at: int) -> None:
     before = message.parts[index].receipt_state
     was = message.state, message.first_taken_at
     facts = life.receive(message, index, change.receipt, at, change.done_at or 0)
+    if message.forgotten_at:
+        empty(message, at)
     counted = message.parts[index].receipt_state != before
     wait_for_receipts(book, message, at, was)
     book.counts["matched" if counted else "late"] += 1

@@ -129,7 +129,8 @@ class Message(msgspec.Struct, array_like=True, gc=False):
     carriers that will not take it, ``passed_over`` those that could not for the moment.
     ``parts`` are submit_sm's, planned in ``form`` (None: the plain one); ``units`` is how many
     segments one of them stands for where it carries a message_payload, else 0. ``held`` is the
-    code of the ``held`` it was told, until it is granted.
+    code of the ``held`` it was told, until it is granted. ``forgotten_at``: an operator had what it
+    says and whom it went to forgotten (``privacy``); 0: not.
     """
 
     id: int
@@ -177,6 +178,7 @@ class Message(msgspec.Struct, array_like=True, gc=False):
     steps: list[Step] = []
     steps_dropped: int = 0
     currency: str = ""
+    forgotten_at: int = 0
 
 
 class Unmatched(msgspec.Struct, array_like=True, gc=False):

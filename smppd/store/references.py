@@ -37,16 +37,20 @@ class References:
         self._table.put(key, _ROW.pack(count, now))
         return count if wide else count % 0x100
 
-    def sweep(self, now: int, rows_max: int) -> None:
-        """Forgets destinations of long ago, ``rows_max`` looked at a call, round and round."""
+    def sweep(self, now: int, rows_max: int) -> bool:
+        """Forgets destinations of long ago, ``rows_max`` looked at a call, round and round; whether
+        there may be more of them close by."""
         before = now - REFERENCE_MILLISECONDS
+        has_deleted = False
         for looked, (key, row) in enumerate(self._table.rows_from(self._swept_to)):
             if looked == rows_max:
                 self._swept_to = key
-                return
+                return has_deleted
             if _read_row(row)[1] < before and key not in self._table.pending:
                 self._table.delete(key)
+                has_deleted = True
         self._swept_to = b""
+        return False
 
 
 def _read_row(row: bytes) -> tuple[int, int]:

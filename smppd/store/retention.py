@@ -2,6 +2,10 @@
 
 Once a second, as a part of some commit, each table is looked at from where the last look ended.
 Messages and refs are found in the order of message ids, which is the order of their acceptance.
+
+What has a key by something else goes with its message (ids of carriers, doubts, tags), with its
+deadline, or by its own age. What stays is bounded by names in the configuration, ever: the cursor
+of an app and the mode of a carrier, for either may come back, and the row of a bind's grants.
 """
 
 from __future__ import annotations
@@ -18,6 +22,13 @@ from smppd.store.records import SENT, Message, decode_message, decode_unmatched
 from smppd.store.references import References
 
 SWEEP_MILLISECONDS: Final = 1_000
+REST_MILLISECONDS: Final = 600_000
+"""Nothing ages out for so long after the clock was set: one that was set wrong, by a year ahead
+say, is put right by then, and what would have gone for it is still there."""
+
+AWAY_MILLISECONDS: Final = 86_400_000
+"""A store not used for longer rests at its start: the daemon was away, or the clock is wrong."""
+
 BEHIND_MILLISECONDS: Final = 20
 """Until the next sweep where the last one left aged rows: ten thousand of each a second."""
 
@@ -39,7 +50,7 @@ class RetentionPeriods(msgspec.Struct, frozen=True):
 class Forgets(Protocol):
     """Who deletes what has aged, with all that names it: the store."""
 
-    def forget_message(self, message: Message) -> None: ...
+    def forget_message(self, message: Message) -> bool: ...
     def forget_ref(self, message: Message) -> None: ...
     def forget_unmatched(self, key: bytes) -> None: ...
 
@@ -55,6 +66,8 @@ class Retention:
         self._references = References(tables["references"])
         self._periods = periods
         self._next_sweep = 0
+        self.rests_until = 0
+        self._used_at = 0
         self._swept_messages = b""
         self._swept_refs = b""
         self._swept_unmatched = b""
@@ -63,22 +76,33 @@ class Retention:
         """A reload has others."""
         self._periods = periods
 
-    def load(self) -> None:
-        """Finds where the last sweep of refs ended."""
+    def load(self, used_at: int) -> None:
+        """Finds where the last sweep of refs ended; ``used_at`` (ms): when the store was used
+        last, 0 where it never was."""
         self._swept_refs = self._meta.get(_SWEPT_REFS) or b""
+        self._used_at = used_at
+
+    def rest(self, now: int) -> None:
+        """The clock was set: for REST_MILLISECONDS nothing ages."""
+        self.rests_until = now + REST_MILLISECONDS
 
     def ref_is_free(self, message: Message, now: int) -> bool:
         """Whether the message's ref may name another message now."""
         ended = message.state > SENT
-        return ended and message.last_event_at + self._periods.refs * 1000 < now
+        aged = message.last_event_at + self._periods.refs * 1000 < now
+        return ended and aged and now >= self.rests_until
 
     def next_at(self) -> int:
         """When the next sweep is due (ms)."""
-        return self._next_sweep
+        return max(self._next_sweep, self.rests_until)
 
     def sweep(self, now: int, events: EventLog, store: Forgets) -> None:
         """Looks at some rows of every table; soon again where that was not all that has aged."""
-        if now < self._next_sweep:
+        if self._used_at and now - self._used_at > AWAY_MILLISECONDS:
+            self.rest(now)
+        self._used_at = 0
+        is_early = now < self._next_sweep <= now + SWEEP_MILLISECONDS  # else it was set back
+        if is_early or now < self.rests_until:
             return
         before = now - self._periods.events * 1000
         is_behind = [
@@ -87,8 +111,8 @@ class Retention:
             self._sweep_messages(now, store),
             self._sweep_inbound(now),
             self._sweep_unmatched(now, store),
+            self._references.sweep(now, SWEEP_ROWS_MAX),
         ]
-        self._references.sweep(now, SWEEP_ROWS_MAX)
         pause = BEHIND_MILLISECONDS if any(is_behind) else SWEEP_MILLISECONDS
         self._next_sweep = now + pause
 
@@ -96,16 +120,18 @@ class Retention:
         before = now - self._periods.messages * 1000
         position = b""
         has_deleted = False
-        for looked, (key, row) in enumerate(self._messages.rows_from(self._swept_messages)):
+        spent = 0  # a message of many segments is found by as many ids
+        for key, row in self._messages.rows_from(self._swept_messages):
             if keys.time_of_id(keys.read_u64(key)) >= before:
                 break
-            if looked == SWEEP_ROWS_MAX:
+            if spent >= SWEEP_ROWS_MAX:
                 position = key
                 break
             message = decode_message(row)
+            spent += 1
             if message.state > SENT and message.last_event_at < before:
-                store.forget_message(message)
-                has_deleted = True
+                spent += len(message.parts) - 1
+                has_deleted = store.forget_message(message) or has_deleted
         self._swept_messages = position
         return has_deleted and bool(position)
 
@@ -144,7 +170,7 @@ class Retention:
             if looked == SWEEP_ROWS_MAX:
                 position = key
                 break
-            if decode_unmatched(row).at < before:
+            if key not in self._unmatched.pending and decode_unmatched(row).at < before:
                 store.forget_unmatched(key)
                 has_deleted = True
         self._swept_unmatched = position

@@ -14,7 +14,7 @@ class LedgerRules(msgspec.Struct, frozen=True):
     """Who is told what, and how long it stays.
 
     ``carriers`` are those configured now; ``eventless_apps`` have ``events = false``; ``reserve``
-    is the free disk space in octets below which nothing new is accepted (0: no bound).
+    are the octets of the disk kept for outcomes, without which nothing new is accepted (0: none).
     """
 
     carriers: Mapping[str, CarrierProfile]

@@ -10,7 +10,7 @@ Only the ``Committer`` calls ``commit``. No clock, no I/O but LMDB's, no logging
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
@@ -18,19 +18,29 @@ from typing import Final, Protocol
 import msgspec
 
 from smppd import faults
-from smppd.errors import StoreError
+from smppd.errors import StorageFull, StoreError, StoreRefused
 from smppd.store import keys
-from smppd.store.changes import CarrierMode, Change, Doubted, Result
-from smppd.store.environment import DiskError, Environment
+from smppd.store.backup import Backup, is_unfinished
+from smppd.store.changes import (
+    CarrierMode,
+    Change,
+    Doubted,
+    DoubtRestored,
+    Propose,
+    Restored,
+    Result,
+)
+from smppd.store.environment import READ_FAULTS, Environment
 from smppd.store.eventlog import EventBatch, EventBounds
+from smppd.store.known import SLICE_ROWS, Found, KnownRecord, Place, Slice, show_known, slice_of
+from smppd.store.layout import META_SCHEMA
 from smppd.store.ledger import Ledger
+from smppd.store.proposals import refuse
 from smppd.store.records import SCHEMA_VERSION, Message
 from smppd.store.rules import LedgerRules
 from smppd.store.search import FindSlice, Wanted, find_doubtful, find_messages
 from smppd.store.trace import TraceView, trace_message
-from smppd.store.view import FoundMessage, MessageView, view_message
-
-_META_SCHEMA: Final = b"schema"
+from smppd.store.view import FoundMessage, MessageView, show_found, view_message
 
 FIND_ROWS_MAX: Final = 500
 """Messages looked at in one slice of a search: some five milliseconds."""
@@ -40,7 +50,12 @@ class Granter(Protocol):
     """Who decides which waiting messages may go on the wire now."""
 
     def grant(self, ledger: Ledger, now_ms: int) -> None:
-        """Takes ``ledger.released`` over and grants what the windows and paces allow."""
+        """Takes ``ledger.released`` over and grants what the windows and paces allow; nothing
+        while ``ledger.is_low``."""
+
+    def rebuild(self, ledger: Ledger) -> None:
+        """What it saw and granted in the last commit never happened: begins again from what is
+        on disk. Inside a transaction that reads."""
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -51,7 +66,13 @@ class Committed(msgspec.Struct, frozen=True):
 
 
 class StoreStatistics(msgspec.Struct, frozen=True):
-    """Counts since start, and what is waiting now; ``told`` are events by name."""
+    """Counts since start, and what is waiting now; ``told`` are events by name.
+
+    ``octets`` are the data file's in use, ``map_octets`` how far it may grow before its map must;
+    ``reserve`` is configured and ``reserve_left`` there. ``full``: submits are rejected with
+    ``storage_full``; ``low``: nothing is granted either. ``reserve_allocated``: the reserve is
+    ours already; where the file system cannot do that, it is the disk's free space.
+    """
 
     accepted: int
     duplicates: int
@@ -67,6 +88,13 @@ class StoreStatistics(msgspec.Struct, frozen=True):
     commits: int
     storage_full: int
     told: dict[str, int]
+    octets: int = 0
+    map_octets: int = 0
+    reserve: int = 0
+    reserve_left: int = 0
+    full: bool = False
+    low: bool = False
+    reserve_allocated: bool = True
 
 
 class Store:
@@ -77,7 +105,11 @@ class Store:
     """
 
     def __init__(self, directory: Path, rules: LedgerRules, *, map_size: int) -> None:
-        self._env = Environment(directory, map_size)
+        if is_unfinished(directory):
+            reason = f"{directory} holds a backup that was never finished; take another one"
+            raise StoreRefused(reason)
+        self._directory = directory
+        self._env = Environment(directory, map_size, rules.reserve)
         self._ledger = Ledger(self._env.tables, rules)
         self._commits = 0
         try:
@@ -85,16 +117,22 @@ class Store:
             self._check_schema()
             self._ledger.load()
             self._env.commit()
-        except DiskError as error:
+        except READ_FAULTS as error:
             self._env.close()
-            raise StoreError(f"the store cannot be read: {error}") from error
+            raise self._env.unreadable(error) from error
         except BaseException:
             self._env.close()
             raise
 
     def commit(self, changes: list[Change], granter: Granter | None, now_ms: int) -> Committed:
-        """Decides ``changes`` in order, grants, and returns once all of it is on disk."""
+        """Decides ``changes`` in order, grants, and returns once all of it is on disk.
+
+        Raises StorageFull where the disk has no room for it: then nothing of it has happened, on
+        disk, here or with the granter.
+        """
+        self._look_at_disk(now_ms)
         ledger = self._ledger
+        before = dict(ledger.counts), dict(ledger.told)
         try:
             self._env.begin(write=True)
             results = ledger.decide(changes, now_ms)
@@ -103,9 +141,12 @@ class Store:
             apps = ledger.flush()
             faults.reach("store.decided")
             self._env.commit()
-        except DiskError as error:
+        except StorageFull:
+            self._abandon(granter, before, now_ms)
+            raise
+        except READ_FAULTS as error:
             self._env.close()
-            raise StoreError(f"the store cannot be read: {error}") from error
+            raise self._env.unreadable(error) from error
         except BaseException:
             self._env.close()
             raise
@@ -113,17 +154,53 @@ class Store:
         ledger.messages.settled()
         return Committed(results, apps)
 
+    def doubt_restored(self, now_ms: int) -> Restored | None:
+        """The first start on a copy of a store (``restore``): a batch of what waited in it becomes
+        doubt. To be called until it is done; None: the store is no copy, or was done with."""
+        if not self._ledger.is_restored:
+            return None
+        (result,) = self.commit([DoubtRestored()], None, now_ms).results
+        assert result is None or isinstance(result, Restored), f"{result!r} answers no such change"
+        return result
+
+    def backup(self, directory: Path, at: int) -> Backup:
+        """A copy to be made in ``directory``, by ``run`` in a thread; ``end_backup`` follows it,
+        whatever came of it, before there can be another. ``at`` is the time of day (ms)."""
+        assert self._env.before_remapping is None, "a backup is under way already"
+        reserve = self._ledger.rules.reserve
+        copy = Backup(self._env, self._directory, directory, at, reserve)
+        self._env.before_remapping = copy.stop_and_wait
+        return copy
+
+    def end_backup(self) -> None:
+        """The copy was made, or nothing came of it."""
+        self._env.before_remapping = None
+
     def set_rules(self, rules: LedgerRules) -> None:
         """A reload's rules, from the next commit on. What a message costs stays in the currency of
         the table that it was bound by."""
         self._ledger.set_rules(rules)
+        self._env.reserve.resize(rules.reserve)
 
-    def set_free(self, octets: int) -> None:
-        """The disk's free space: below the rules' ``reserve`` proposals are ``storage_full``."""
-        self._ledger.free = octets
+    def refuse(self, proposals: Sequence[Propose]) -> list[Result]:
+        """What proposals are answered that a commit had no room for: ``storage_full``, or as
+        always where their ref is bound. Only reads."""
+        with self._reading():
+            return [refuse(self._ledger, proposal) for proposal in proposals]
+
+    def clock_was_set(self, now_ms: int) -> None:
+        """The wall clock says ``now_ms`` since a moment: nothing ages out until it has proved
+        itself (``retention``)."""
+        self._ledger.retention.rest(now_ms)
+
+    def used_at(self) -> int:
+        """The time in the newest id (ms), which no later clock should be below; 0: none yet."""
+        return keys.time_of_id(self._ledger.last_id)
 
     def next_deadline(self) -> int | None:
         """The wall time (ms) at which a commit is wanted though nothing happens, or None."""
+        if self._ledger.retiming.is_behind:
+            return self._ledger.now
         deadline, sweep = self._ledger.deadlines.next_at(), self._ledger.retention.next_at()
         return sweep if deadline is None else min(deadline, sweep)
 
@@ -182,6 +259,31 @@ class Store:
         with self._reading():
             return find_doubtful(self._ledger, limit)
 
+    def know(
+        self,
+        place: Place,
+        number: str,
+        after: bytes = b"",
+        *,
+        told: frozenset[str] = frozenset(),
+        rows_max: int = SLICE_ROWS,
+    ) -> Slice:
+        """The rows of one table that know a phone number: one slice, of ``rows_max`` looked at
+        after the key ``after`` (see ``known``)."""
+        with self._reading():
+            return slice_of(self._ledger, place, number, after, rows_max, told)
+
+    def show_known(self, place: Place, found: Found) -> KnownRecord | None:
+        """What one of them holds; None where it has gone meanwhile."""
+        with self._reading():
+            return show_known(self._ledger, place, found.key)
+
+    def find_by_id(self, number: int) -> FoundMessage | None:
+        """A message in one line, by the number of its id."""
+        with self._reading():
+            message = self._ledger.messages.peek(number)
+            return None if message is None else show_found(message)
+
     def modes(self) -> dict[str, CarrierMode]:
         """The carriers that an operator has paused or drained."""
         return self._ledger.modes.all()
@@ -203,7 +305,7 @@ class Store:
 
     def statistics(self) -> StoreStatistics:
         """Counts since start."""
-        ledger = self._ledger
+        ledger, reserve = self._ledger, self._env.reserve
         counts = ledger.counts
         return StoreStatistics(
             accepted=counts["accepted"],
@@ -220,6 +322,13 @@ class Store:
             commits=self._commits,
             storage_full=counts["storage_full"],
             told=dict(ledger.told),
+            octets=self._env.octets(),
+            map_octets=self._env.map_size,
+            reserve=reserve.size,
+            reserve_left=min(reserve.left, reserve.size),
+            full=reserve.is_full,
+            low=reserve.is_low,
+            reserve_allocated=reserve.can_allocate,
         )
 
     def close(self) -> None:
@@ -235,6 +344,34 @@ class Store:
         message = None if number is None else self._ledger.messages.peek(number)
         return message if message is not None and app in (None, message.app) else None
 
+    def _look_at_disk(self, now_ms: int) -> None:
+        env = self._env
+        env.look_at_disk(now_ms)
+        self._ledger.is_full, self._ledger.is_low = env.reserve.is_full, env.reserve.is_low
+
+    def _abandon(
+        self, granter: Granter | None, before: tuple[dict[str, int], dict[str, int]], now_ms: int
+    ) -> None:
+        """The commit came to nothing: everything in memory is what it was, read anew from disk
+        as a start does. Raises StoreError where that cannot be read."""
+        env = self._env
+        env.abandon()
+        env.reserve.fail(now_ms)
+        ledger = Ledger(env.tables, self._ledger.rules)
+        ledger.counts, told = before
+        ledger.told.update(told)
+        ledger.is_full = ledger.is_low = True
+        ledger.retention.rests_until = self._ledger.retention.rests_until
+        try:
+            with self._reading():
+                ledger.load()
+                if granter is not None:
+                    granter.rebuild(ledger)
+        except BaseException:
+            env.close()
+            raise
+        self._ledger = ledger
+
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """A read transaction, ended before anybody waits."""
@@ -244,11 +381,11 @@ class Store:
                 yield
             finally:
                 self._env.abort()
-        except DiskError as error:
-            raise StoreError(f"the store cannot be read: {error}") from error
+        except READ_FAULTS as error:
+            raise self._env.unreadable(error) from error
 
     def _check_schema(self) -> None:
-        value = self._env.tables["meta"].get(_META_SCHEMA)
+        value = self._env.tables["meta"].get(META_SCHEMA)
         version = SCHEMA_VERSION if value is None else int(value)
         if version > SCHEMA_VERSION:
             reason = (
@@ -257,4 +394,4 @@ class Store:
             )
             raise StoreError(reason)
         if value is None:
-            self._env.tables["meta"].put(_META_SCHEMA, b"%d" % SCHEMA_VERSION)
+            self._env.tables["meta"].put(META_SCHEMA, b"%d" % SCHEMA_VERSION)

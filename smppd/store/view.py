@@ -53,7 +53,8 @@ class MessageView(msgspec.Struct, frozen=True):
     """The answer to ``query``; ``final``: its last event was told, unless a late receipt brings
     another; ``late_receipts`` are those that changed nothing. ``parts`` are submit_sm's, of which
     one may carry all ``segments``. ``data`` is base64, and ``text`` empty beside it; ``held`` is
-    the code of the hold it was told, until it is granted."""
+    the code of the hold it was told, until it is granted. ``forgotten_at``: an operator had it
+    forgotten; then ``to`` and ``text`` are empty, ``data`` and ``meta`` null."""
 
     id: str
     ref: str
@@ -87,6 +88,7 @@ class MessageView(msgspec.Struct, frozen=True):
     late_receipts: list[ReceiptView]
     tag: str | None
     meta: msgspec.Raw | None
+    forgotten_at: int | None = None
 
 
 class FoundMessage(msgspec.Struct, frozen=True):
@@ -104,6 +106,7 @@ class FoundMessage(msgspec.Struct, frozen=True):
     segments: int
     tag: str | None
     code: str | None
+    forgotten_at: int | None = None
 
 
 _NO_EXTRAS = Extras()
@@ -119,7 +122,7 @@ def view_message(message: Message, currency: str) -> MessageView:
         app=message.app,
         state=STATE_NAMES[message.state],
         final=message.state > SENT,
-        to="+" + message.to,
+        to=_show_to(message),
         from_=message.addr,
         text=message.text,
         data=None if extras.data is None else b64encode(extras.data).decode(),
@@ -146,6 +149,7 @@ def view_message(message: Message, currency: str) -> MessageView:
         late_receipts=[_view_late(late) for late in message.late],
         tag=message.tag,
         meta=None if message.meta is None else msgspec.Raw(message.meta),
+        forgotten_at=message.forgotten_at or None,
     )
 
 
@@ -155,7 +159,7 @@ def show_found(message: Message) -> FoundMessage:
         id=keys.show_id(message.id),
         ref=message.ref,
         app=message.app,
-        to="+" + message.to,
+        to=_show_to(message),
         state=STATE_NAMES[message.state],
         message_class=message.message_class,
         accepted_at=message.accepted_at,
@@ -164,7 +168,13 @@ def show_found(message: Message) -> FoundMessage:
         segments=segments_of(message),
         tag=message.tag,
         code=message.failure or None,
+        forgotten_at=message.forgotten_at or None,
     )
+
+
+def _show_to(message: Message) -> str:
+    """E.164; empty where it was forgotten, never null: typed clients of older days read a text."""
+    return "+" + message.to if message.to else ""
 
 
 def _view_segment(number: int, part: Segment) -> SegmentView:

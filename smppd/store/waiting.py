@@ -31,7 +31,7 @@ class Waiting:
     def add(self, message: Message, group: bytes) -> None:
         """Gives the message its row in ``group``, by its acceptance or its next retry."""
         self.remove(message)
-        message.queue_due = message.retry_at or message.accepted_at
+        message.queue_due = due_of(message)
         message.queue_group = group
         self._unwritten[message.id] = message
         self._count += 1
@@ -41,7 +41,7 @@ class Waiting:
         if not message.queue_group:
             return
         if self._unwritten.pop(message.id, None) is None:
-            self._table.remove(_key(message))
+            self._table.remove(queue_key_of(message))
         message.queue_group = b""
         self._count -= 1
 
@@ -74,10 +74,16 @@ class Waiting:
     def flush(self) -> None:
         """Builds the rows of what still waits."""
         for message in self._unwritten.values():
-            self._table.insert(_key(message), b"")
+            self._table.insert(queue_key_of(message), b"")
         self._unwritten.clear()
 
 
-def _key(message: Message) -> bytes:
+def due_of(message: Message) -> int:
+    """When the message may be granted, in milliseconds: its next retry, or its acceptance."""
+    return message.retry_at or message.accepted_at
+
+
+def queue_key_of(message: Message) -> bytes:
+    """The row of a message that has one."""
     lane = LANES[message.message_class]
     return keys.queue_key(message.queue_group, lane, message.app, message.queue_due, message.id)

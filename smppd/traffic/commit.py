@@ -4,34 +4,39 @@
 caller and list. The task woken by the first of them commits all that came in the same scheduler
 pass. The commit runs on the loop itself: measured best at low load and equal at high load.
 Nothing is told before it returns: callers' waits, links' new grants, subscribers' events.
+
+Where the disk has no room for a batch, nothing of it has happened. Then submits are answered
+``storage_full``, and everybody else's changes move to the next batch, which is tried without new
+grants, at once and then every second, until it goes: their callers wait, and so does what they
+would have told.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
+import structlog
 import trio
 
 from smppd import faults
-from smppd.errors import CommitterEnded
-from smppd.store.changes import Change, Result
+from smppd.errors import CommitterEnded, StorageFull
+from smppd.store.changes import Change, Propose, Result
 from smppd.store.store import Store
 from smppd.traffic.dispatch import Dispatch
+from smppd.traffic.wall import WallWatch
+
+log = structlog.get_logger("smppd.commit")
 
 IDLE_SECONDS_MAX: Final = 1.0
 """A commit is tried at least this often, so that deadlines kept in wall time follow a clock that
 was set, and what ages out does so without traffic."""
 
-
-FREE_MILLISECONDS: Final = 1_000
-"""Between two looks at the disk's free space: in that time we ourselves write some ten megabytes,
-a part of any reserve."""
+RETRY_SECONDS: Final = 1.0
+"""Between two tries of a batch the disk had no room for: room is made by people."""
 
 
 class Wakes(Protocol):
@@ -42,12 +47,42 @@ class Wakes(Protocol):
 
 class CommitterStatistics(msgspec.Struct, frozen=True):
     """Commits, and the changes in them; ``largest`` is the most changes of one commit, ``seconds``
-    what all commits took together."""
+    what all commits took together; ``failures`` are tries the disk had no room for."""
 
     commits: int
     changes: int
     largest: int
     seconds: float = 0.0
+    failures: int = 0
+
+
+class _Caller:
+    """Somebody who waits for ``changes``, which begin at ``start`` in ``batch``; ``results`` are
+    set where they were answered without being stored."""
+
+    __slots__ = ("batch", "changes", "results", "start")
+
+    def __init__(self, batch: _Batch, changes: list[Change]) -> None:
+        self.changes = changes
+        self.results: list[Result] | None = None
+        self.join(batch)
+
+    def join(self, batch: _Batch) -> None:
+        self.batch = batch
+        self.start = len(batch.changes)
+        batch.changes += self.changes
+        batch.callers.append(self)
+
+    async def wait(self) -> list[Result]:
+        while True:
+            batch = self.batch
+            await batch.done.wait()
+            if batch.is_committed:
+                return batch.results[self.start : self.start + len(self.changes)]
+            if self.results is not None:
+                return self.results
+            if self.batch is batch:
+                raise CommitterEnded
 
 
 class _Batch:
@@ -55,14 +90,14 @@ class _Batch:
 
     def __init__(self) -> None:
         self.changes: list[Change] = []
+        self.callers: list[_Caller] = []
         self.results: list[Result] = []
         self.done = trio.Event()
         self.is_committed = False
 
 
 class Committer:
-    """Owns the store's writing; ``wall`` gives the time of day in Unix milliseconds, ``read_free``
-    the octets that are free on the store's disk (see ``free_octets``)."""
+    """Owns the store's writing; ``wall`` gives the time of day in Unix milliseconds."""
 
     def __init__(
         self,
@@ -70,39 +105,37 @@ class Committer:
         dispatch: Dispatch,
         outbox: Wakes,
         wall: Callable[[], int],
-        read_free: Callable[[], int] | None = None,
     ) -> None:
         self._store = store
         self._dispatch = dispatch
         self._outbox = outbox
         self._wall = wall
-        self._read_free = read_free
-        self._free_read_at = 0
+        self._watch = WallWatch()
         self._batch = _Batch()
         self._work = trio.Event()
         self._commits = 0
         self._changes = 0
         self._largest = 0
         self._seconds = 0.0
+        self._failures = 0
+        self._is_stuck = False
+        self._retry_at = 0.0
+        self._end_at = math.inf
         self.has_ended = False
         self._idle: trio.Event | None = None
         self._idle_carriers: dict[str, trio.Event] = {}
 
     async def commit(self, changes: list[Change]) -> list[Result]:
-        """Stores the changes; returns their results once they are on disk.
+        """Stores the changes; returns their results once they are on disk, or once the disk had
+        no room for what are proposals alone.
 
         Raises CommitterEnded when it ended first: nothing may be told then.
         """
         if self.has_ended:
             raise CommitterEnded
-        batch = self._batch
-        start = len(batch.changes)
-        batch.changes += changes
+        caller = _Caller(self._batch, changes)
         self._work.set()
-        await batch.done.wait()
-        if not batch.is_committed:
-            raise CommitterEnded
-        return batch.results[start : start + len(changes)]
+        return await caller.wait()
 
     def wake(self) -> None:
         """Asks for a commit though there is no change: something may be granted now."""
@@ -120,12 +153,20 @@ class Committer:
         self.wake()
         await idle.wait()
 
+    def end_by(self, at: float) -> None:
+        """The daemon is ending: a disk that has no room by then (monotonic seconds) is waited for
+        no longer, and StorageFull ends it. What was on a wire is doubt at the next start."""
+        self._end_at = at
+        self._work.set()
+
     async def run(self) -> None:
         """Commits until cancelled. StoreError ends the daemon: the start path recovers."""
         try:
             while True:
                 with trio.move_on_at(self._next_at()):
                     await self._work.wait()
+                if self._is_stuck:
+                    await trio.sleep_until(min(self._retry_at, self._end_at))
                 # One pass more: whoever woke beside us has added its changes by then (measured at
                 # full load: 4 % more messages a second).
                 await trio.lowlevel.checkpoint()
@@ -136,15 +177,37 @@ class Committer:
             self._batch.done.set()
 
     def commit_now(self) -> None:
-        """Commits what has gathered; synchronous, so that nothing comes between."""
+        """Commits what has gathered; synchronous, so that nothing comes between.
+
+        Where there is no room it is tried again without grants, and then left for the next time;
+        raises StorageFull when there will be none (``end_by``).
+        """
+        self._look_at_clock()
+        was_stuck = self._is_stuck
+        self._is_stuck = not (self._try_to_commit() or (not was_stuck and self._try_to_commit()))
+        self._retry_at = trio.current_time() + RETRY_SECONDS
+
+    def _look_at_clock(self) -> None:
+        now = self._wall()
+        moved = self._watch.look(now, trio.current_time())
+        if moved:
+            log.warning("clock_set", seconds=moved / 1000)
+            self._store.clock_was_set(now)
+
+    def _try_to_commit(self) -> bool:
         self._work = trio.Event()
         batch, self._batch = self._batch, _Batch()
-        now = self._wall()
-        self._look_at_disk(now)
         faults.reach("commit.before")
         started = time.perf_counter()
         try:
-            committed = self._store.commit(batch.changes, self._dispatch, now)
+            committed = self._store.commit(batch.changes, self._dispatch, self._wall())
+        except StorageFull:
+            self._failures += 1
+            if trio.current_time() >= self._end_at:
+                batch.done.set()
+                raise
+            self._move(batch)
+            return False
         except BaseException:
             batch.done.set()
             raise
@@ -160,16 +223,26 @@ class Committer:
         if committed.apps:
             self._outbox.wake(committed.apps)
         self._tell_idle()
+        return True
+
+    def _move(self, batch: _Batch) -> None:
+        """Nothing of ``batch`` happened: submits are refused, all else is in the next one, in its
+        order and before what comes."""
+        try:
+            for caller in batch.callers:
+                proposals = [one for one in caller.changes if isinstance(one, Propose)]
+                if proposals and len(proposals) == len(caller.changes):
+                    caller.results = self._store.refuse(proposals)
+                else:
+                    caller.join(self._batch)
+        finally:
+            batch.done.set()
 
     def statistics(self) -> CommitterStatistics:
         """Counts since start."""
-        return CommitterStatistics(self._commits, self._changes, self._largest, self._seconds)
-
-    def _look_at_disk(self, now: int) -> None:
-        if self._read_free is None or abs(now - self._free_read_at) < FREE_MILLISECONDS:
-            return
-        self._free_read_at = now
-        self._store.set_free(self._read_free())
+        return CommitterStatistics(
+            self._commits, self._changes, self._largest, self._seconds, self._failures
+        )
 
     def _tell_idle(self) -> None:
         if self._idle is not None and self._dispatch.is_idle(self._store):
@@ -188,9 +261,3 @@ class Committer:
             if wall is not None:
                 next_at = min(next_at, now + max(wall - self._wall(), 0) / 1000)
         return next_at
-
-
-def free_octets(directory: Path) -> int:
-    """What is free for us on the file system of ``directory`` (statvfs)."""
-    found = os.statvfs(directory)
-    return found.f_bavail * found.f_frsize

@@ -162,6 +162,12 @@ _split_kept = lru_cache(maxsize=PIECES_KEPT_MAX)(split)
 _split_data_kept = lru_cache(maxsize=PIECES_KEPT_MAX)(split_data)
 
 
+def forget_texts() -> None:
+    """No text of a message that was sent is kept here any more."""
+    _split_kept.cache_clear()
+    _split_data_kept.cache_clear()
+
+
 @lru_cache(maxsize=1024)
 def _validity_period(seconds: int) -> str:
     return relative_time(seconds)

@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from smppd import faults
 from smppd.routing.table import RoutingTable
 from smppd.smpp.session import Submit
-from smppd.store.changes import CarrierMode, Change, GivenBack
+from smppd.store.changes import CarrierMode, Change, GivenBack, Restored
 from smppd.store.ledger import Ledger
 from smppd.store.records import Message
 from smppd.store.store import Store
@@ -183,6 +184,13 @@ class Dispatch:
         """Queues what the batch released, then grants what windows and paces allow."""
         self._granting.grant(ledger, list(self.carriers.values()), now_ms)
 
+    def rebuild(self, ledger: Ledger) -> None:
+        """The last grant step never happened: what waits is found on disk, as at a start, and of
+        what lies ready for the links only what was granted before is left."""
+        self._places = self._places.anew()
+        self._granting.take_back(self._places)
+        self._places.load(ledger)
+
     # -- the hand-over ---
 
     def take(self, slot: Slot, store: Store, room: int, now_ms: int) -> list[Submit]:
@@ -220,6 +228,19 @@ def _is_too_late(message: Message, index: int) -> bool:
     return not message.first_taken_at or message.parts[index].doubted
 
 
+def doubt_restored(
+    store: Store, now_ms: int, told: Callable[[Restored], object] = lambda so_far: None
+) -> Restored | None:
+    """Before ``recover``: where the store is a copy, all that waits in it becomes doubt, in many
+    commits; ``told`` after each. What came of it, None where the store is none."""
+    result = found = store.doubt_restored(now_ms)
+    while found is not None and not found.is_done:
+        faults.reach("restore.batch")
+        told(found)
+        result = found = store.doubt_restored(now_ms)
+    return result
+
+
 def recover(store: Store, dispatch: Dispatch, now_ms: int) -> int:
     """The first commit of a start: open grants become doubt, the queue is found, and carriers are
     in the mode an operator left them in. The number of doubtful segments."""
@@ -231,6 +252,9 @@ def recover(store: Store, dispatch: Dispatch, now_ms: int) -> int:
         def grant(self, ledger: Ledger, now_ms: int) -> None:
             dispatch.load(ledger)
             dispatch.grant(ledger, now_ms)
+
+        def rebuild(self, ledger: Ledger) -> None:
+            dispatch.rebuild(ledger)
 
     store.commit(list(doubts), _Recovery(), now_ms)
     return sum(len(doubt.tags) for doubt in doubts)

@@ -31,7 +31,8 @@ LOOKS_MAX: Final = 2_000
 """Queue rows looked at in one commit, granted or found expired: some ten milliseconds."""
 
 PACE_TICK_SECONDS: Final = 0.02
-"""Paced carriers are served in common ticks, so that they share commits: fifty a second."""
+"""Paced carriers are served in common ticks, so that they share commits: fifty a second. None loses
+pace by it: less than what ``smpp/throughput.py`` lets a sender be late (LATE_SECONDS)."""
 
 
 class Granting:
@@ -45,6 +46,7 @@ class Granting:
         self._weights: list[int] = []
         self._turn = 0
         self._looks = LOOKS_MAX
+        self._marks: list[tuple[Slot, int]] = []
         self.is_stopping = False
         self.woken: list[Slot] = []
         self.next_at_ms: int | None = None
@@ -56,18 +58,34 @@ class Granting:
         self._weights = [weights.get(name, DEFAULT_WEIGHTS.get(name, 1)) for name in LANES]
 
     def grant(self, ledger: Ledger, carriers: list[CarrierState], now_ms: int) -> None:
-        """Queues what the batch released, then grants it, one carrier after the other."""
+        """Queues what the batch released, then grants it, one carrier after the other; nothing
+        where the disk might not hold the outcome."""
+        self._marks.clear()
         released, ledger.released = ledger.released, []
         for message in released:
             self._places.release(ledger, message, now_ms)
         self.next_at_ms = self._places.settle(ledger, now_ms)
         self.paced_until = None
+        if ledger.is_low:
+            return
         self._turn += 1
         self._looks = LOOKS_MAX
         start = self._turn % max(len(carriers), 1)
         for carrier in carriers[start:] + carriers[:start]:
             if carrier.mode != "paused":
                 self._grant_carrier(ledger, carrier, now_ms)
+
+    def take_back(self, places: Places) -> None:
+        """The last ``grant`` never happened, and messages wait in ``places`` now. What it spent of
+        the paces is spent."""
+        for slot, length in self._marks:
+            while len(slot.granted) > length:
+                slot.granted.pop()
+                self.granted -= 1
+        self._marks.clear()
+        self.woken.clear()
+        self._places = places
+        self.next_at_ms = self.paced_until = None
 
     def _grant_carrier(self, ledger: Ledger, carrier: CarrierState, now_ms: int) -> None:
         slots = [slot for slot in carrier.slots if slot.may_take()]
@@ -79,7 +97,10 @@ class Granting:
         for slot in slots[start:] + slots[:start]:
             free = slot.window - ledger.open_grants(carrier.name, slot.index)
             room = min(free, carrier.throughput.allowance(now))
-            granted = self._grant_slot(ledger, slot, room, free, now_ms) if room > 0 else 0
+            if room <= 0:
+                continue
+            self._marks.append((slot, len(slot.granted)))
+            granted = self._grant_slot(ledger, slot, room, free, now_ms)
             if granted:
                 carrier.throughput.spend(granted, now)
                 self.granted += granted
@@ -226,7 +247,12 @@ class Granting:
             ledger.fail(message, "no_route_left")
             return 0
         parts = message.parts
-        indexes = [0] if len(parts) == 1 else _waiting_indexes(message)[:room]
+        indexes = [0] if len(parts) == 1 else _waiting_indexes(message, now_ms)[:room]
+        if not indexes:
+            # Too late for the rest, and not for what is unanswered: that decides (life.expire).
+            slot.carrier.half_sent[message.id] = None
+            slot.half_sent.pop(message.id, None)
+            return 0
         slot.granted += ledger.grant(message, indexes, slot.index)
         if len(parts) > 1 and life.is_waiting(message):
             if message.queue_group != carrier.own.key:
@@ -275,5 +301,10 @@ def _is_outstanding(message: Message) -> bool:
     return any(part.state == GRANTED for part in message.parts)
 
 
-def _waiting_indexes(message: Message) -> list[int]:
-    return [index for index, part in enumerate(message.parts) if part.state == WAITING]
+def _waiting_indexes(message: Message, now_ms: int) -> list[int]:
+    """Of those that may still go: past ``valid_for`` nothing begins and no resend is made."""
+    waiting = [index for index, part in enumerate(message.parts) if part.state == WAITING]
+    if now_ms < message.expires_at:
+        return waiting
+    parts = message.parts if message.first_taken_at else []
+    return [index for index in waiting if parts and not parts[index].doubted]

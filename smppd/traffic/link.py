@@ -257,7 +257,7 @@ class Link:
         elif isinstance(signal, PeerFault):
             self._reason = signal.reason
         else:
-            raise AssertionError(f"an ESME's session reported {signal!r}")
+            raise AssertionError(f"an ESME's session reported {type(signal)}")
         self._notice(signal, 1)
 
     async def _heed_unbinding(self) -> None:

@@ -26,6 +26,7 @@ from smppd.store import keys, life
 from smppd.store.fitting import plan_message
 from smppd.store.ledger import Ledger
 from smppd.store.records import GRANTED, TAKEN, Message
+from smppd.store.waiting import due_of
 from smppd.text.segment import PLAIN_FORM, Plan
 from smppd.traffic.holding import Holding
 from smppd.traffic.queue import QueueWindow
@@ -59,6 +60,15 @@ class Places:
             group = self._groups.get(address.group) or own.get(address.group)
             self._find(address, group or self._group_after_refusals(ledger, address))
         self._sort_stale()
+
+    def anew(self) -> Places:
+        """Others with the same table and carriers, which know of no message yet: what was seen
+        here in a commit that came to nothing is not so. To be loaded."""
+        for carrier in self._carriers.values():
+            carrier.forget_waiting()
+        places = Places(self._table, self._carriers)
+        places.rerouted = self.rerouted
+        return places
 
     def windows(self) -> Iterator[QueueWindow]:
         """Every queue there is a picture of in memory."""
@@ -130,8 +140,7 @@ class Places:
         group = self._group_for(ledger, message)
         if group is None:
             return
-        due = message.retry_at or message.accepted_at
-        if message.queue_group == group.key and message.queue_due == due:
+        if message.queue_group == group.key and message.queue_due == due_of(message):
             return
         ledger.enqueue(message, group.key)
         if message.held or group.is_held:

@@ -11,8 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from smppd.store.keys import time_of_id
-
 ROWS_MAX: Final = 1_000
 """Rows held of one lane of one app: several windows' worth, some 60 KB."""
 
@@ -56,14 +54,11 @@ class QueueWindow:
             self._end = rows[-1]
 
     def pop(self, now: int, refill: Refill) -> int | None:
-        """The id of the first row that is due at ``now`` (ms), or None.
-
-        A row whose due is its message's acceptance is due whatever a clock set back may say.
-        """
+        """The id of the first row that is due at ``now`` (ms), or None."""
         if not self._rows and not self._refill(refill):
             return None
         row = self._rows[0]
-        if row[0] > now and not _is_due(row, now):
+        if row[0] > now:
             return None
         self._rows.popleft()
         return row[1]
@@ -77,7 +72,7 @@ class QueueWindow:
         be; None where nothing waits."""
         if not self._rows:
             return None if self._end == _EVERYTHING else now
-        return now if _is_due(self._rows[0], now) else self._rows[0][0]
+        return max(now, self._rows[0][0])
 
     def __len__(self) -> int:
         """Rows in memory."""
@@ -94,8 +89,3 @@ class QueueWindow:
         self._rows.extend(rows)
         self._end = rows[-1] if len(rows) == REFILL_ROWS else _EVERYTHING
         return bool(rows)
-
-
-def _is_due(row: Row, now: int) -> bool:
-    due, message_id = row
-    return due <= now or due <= time_of_id(message_id)

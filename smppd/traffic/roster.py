@@ -133,6 +133,14 @@ class CarrierState:
             return "it has receiver binds only"
         return "no bind is up"
 
+    def forget_waiting(self) -> None:
+        """What waits for it is to be found on disk again."""
+        self.half_sent.clear()
+        for slot in self.slots:
+            slot.half_sent.clear()
+        self.ready = [{} for _ in LANES]
+        self.own = Group(self.own.key, ())
+
     def half_sent_ids(self) -> set[int]:
         """The messages its binds are in the middle of."""
         return set(self.half_sent).union(*(slot.half_sent for slot in self.slots))

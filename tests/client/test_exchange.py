@@ -263,6 +263,45 @@ def test_loop_begun_anew_after_a_gap_goes_on_with_the_oldest() -> None:
     assert daemon.read() == [{"type": "subscribe", "after": 4}]
 
 
+def test_gap_of_a_restored_store_gives_no_event_again() -> None:
+    exchange, daemon = connected()
+    exchange.subscribe(0, ())
+    daemon.say(subscribed(0, latest=3), *map(event, (1, 2, 3)))
+    assert seqs(exchange) == [1, 2, 3]
+    daemon.lose()
+    daemon.welcome()
+    # 1 to 4 are in the backup, untaken; what the original told after 4 is not
+    daemon.say(subscribed(3, oldest=1, latest=1_000, gap=True))
+    with pytest.raises(EventsLost, match=r"after 3 .* restored") as caught:
+        exchange.take_events(1)
+    assert (caught.value.after, caught.value.oldest, caught.value.latest) == (3, 4, 1_000)
+    daemon.lose()
+    assert daemon.welcome()[-1] == {"type": "subscribe", "after": 3}
+    daemon.say(subscribed(3, oldest=1, latest=1_000, gap=True), event(4), event(1_000))
+    with pytest.raises(EventsLost):
+        exchange.take_events(1)  # once a connection
+    assert seqs(exchange) == [4, 1_000]
+
+
+def test_gap_of_a_restored_store_is_told_once_however_often_the_reader_pauses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exchange_module, "EVENTS_KEPT_MAX", 4)
+    exchange, daemon = connected()
+    exchange.subscribe(0, ())
+    latest = 10**12
+    daemon.say(subscribed(0, latest=latest, gap=True))
+    with pytest.raises(EventsLost):
+        exchange.take_events(1)
+    daemon.say(*map(event, (1, 2, 3, 4)))
+    assert daemon.read()[-1] == {"type": "subscribe", "after": SEQ_MAX, "kinds": []}
+    daemon.say(subscribed(SEQ_MAX, latest=latest))
+    assert len(exchange.take_events(4)) == 4
+    assert daemon.read() == [{"type": "subscribe", "after": 4}]
+    daemon.say(subscribed(4, latest=latest, gap=True), event(latest))
+    assert seqs(exchange) == [latest]
+
+
 def test_log_of_another_daemon_is_told_and_read_from_its_beginning() -> None:
     exchange, daemon = connected()
     exchange.subscribe(100, ())

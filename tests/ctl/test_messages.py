@@ -7,8 +7,12 @@ import re
 import signal
 
 import pytest
+import trio
+import trio.testing
 
 from smppd import terminal
+from smppd.ctl.messages import follow_message
+from tests.client.test_connection import connected
 from tests.ctl.house import TO, Desk, Said, call
 from tests.processes import ask
 
@@ -113,6 +117,26 @@ def test_send_of_a_known_ref_without_receipt_finds_its_end_again(desk: Desk) -> 
     said = send(desk, "--wait", "--no-receipt", "--ref", "again-2")
     assert said.code == terminal.OK
     assert "sent; its events were told before" in said.err
+
+
+async def test_last_event_that_comes_while_the_state_is_asked_for_is_shown(
+    autojump_clock: trio.testing.MockClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    codes: list[int] = []
+    delivered = {"type": "event", "seq": 2, "event": "delivered", "id": "a", "ref": "r", "at": 1}
+    async with connected() as (connection, peer), trio.open_nursery() as nursery:
+
+        async def follow() -> None:
+            codes.append(await follow_message(connection, "a", as_json=True))
+
+        nursery.start_soon(follow)
+        assert [line["type"] for line in await peer.receive(1)] == ["query"]
+        await peer.say({"type": "message", "id": "a", "state": "delivered", "final": True})
+        await trio.testing.wait_all_tasks_blocked()
+        await peer.say(delivered)
+    assert codes == [terminal.OK]
+    said = capsys.readouterr()
+    assert (json.loads(said.out)["event"], said.err) == ("delivered", "")
 
 
 def test_rejected_send_is_exit_1_and_says_why_and_what_to_do(desk: Desk) -> None:

@@ -75,7 +75,7 @@ def test_text_from_a_stranger_does_not_act_on_the_terminal() -> None:
 
 
 def test_json_is_ascii(capsys: pytest.CaptureFixture[str]) -> None:
-    show.show_events([INBOUND | {"text": "\u202e\u009b2J"}], reveal=False, as_json=True)
+    show.show_events([INBOUND | {"text": "\u202e\u009b2J"}], reveal=True, as_json=True)
     shown = capsys.readouterr().out
     assert shown.isascii()
     assert json.loads(shown)["text"] == "\u202e\u009b2J"

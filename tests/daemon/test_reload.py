@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from smppd.demo.stage import free_ports
 from tests.processes import ALPHA, START_SECONDS_MAX, Child, Site, ask, toml
 
 TO = "+8613800138000"
@@ -125,6 +127,60 @@ def test_reload_of_a_broken_file_leaves_the_old_configuration_in_force(site: Sit
     assert reload(site)["ok"] is False
     (site.directory / "routing.toml").write_text(good)
     assert reload(site)["ok"] is True
+
+
+BREAKS: Answer = {
+    "syntax": ("route = [", "routing.toml", ""),
+    "unknown carrier": (
+        'route = [{prefix = "", carrier = "aplha", cost = "1"}]',
+        "routing.toml",
+        "carrier",
+    ),
+    "overlap": (
+        'route = [{prefix = "4", carrier = "beta", cost = "1"}, '
+        '{prefix = "4", carrier = "beta", cost = "2"}]',
+        "routing.toml",
+        "route[2]",
+    ),
+    "negative price": (
+        'route = [{prefix = "", carrier = "beta", cost = "-1"}]',
+        "routing.toml",
+        "cost",
+    ),
+}
+"""How a routing.toml can be wrong: its second line, and the file and key that are named."""
+
+
+def test_every_kind_of_broken_routing_is_refused_with_its_place_and_shown_in_the_metrics(
+    tmp_path: Path,
+) -> None:
+    (port,) = free_ports(1)
+    metrics = {"metrics": f"127.0.0.1:{port}"}
+    with Site(tmp_path, carriers={"alpha": {}, "beta": {}}, routes=BOTH, daemon=metrics) as site:
+        site.start_simulator()
+        daemon = site.start_daemon()
+        site.wait_bound(daemon)
+        good = (site.directory / "routing.toml").read_text()
+        for kind, (text, file, key) in BREAKS.items():
+            (site.directory / "routing.toml").write_text(f'currency = "USD"\n{text}\n')
+            answer = reload(site)
+            assert answer["ok"] is False, kind
+            problem = answer["problems"][0]
+            assert problem["file"] == file
+            assert problem["line"] == (3 if kind == "syntax" else 2), problem
+            assert key in problem["key"], problem
+            assert problem["remedy"], problem
+            assert "smppd_config_reload_success 0.0" in read_metrics(port)
+        assert wait_for_sent(daemon, site, "m-1") == "alpha"
+        (site.directory / "routing.toml").write_text(good)
+        assert reload(site)["ok"] is True
+        assert "smppd_config_reload_success 1.0" in read_metrics(port)
+
+
+def read_metrics(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as page:
+        text: str = page.read().decode()
+    return text
 
 
 def test_one_bad_carrier_keeps_every_other_change_out(site: Site) -> None:
@@ -264,12 +320,12 @@ def test_a_carrier_taken_away_and_put_back_while_it_drains_is_served_again(site:
 def test_keys_that_need_a_restart_are_named_by_every_reload_until_then(site: Site) -> None:
     daemon = site.start_daemon()
     site.wait_bound(daemon)
-    write(site, "smppd.toml", {"daemon": {"map_size": "2GiB"}})
+    write(site, "smppd.toml", {"daemon": {"map_size": "2GiB", "reserve": "1MiB"}})
     for _ in range(2):
         assert [(one["name"], one["how"]) for one in reload(site)["changes"]] == [
             ("map_size", "needs_restart")
         ]
-    write(site, "smppd.toml", {"daemon": {"map_size": "1GiB"}})
+    write(site, "smppd.toml", {"daemon": {"map_size": "1GiB", "reserve": "1MiB"}})
     assert reload(site)["changes"] == []
 
 

@@ -53,6 +53,7 @@ def measures_of(*carriers: CarrierView, draining: bool = False) -> Measures:
     """What a daemon with these carriers shows."""
     store: dict[str, object] = dict.fromkeys(StoreStatistics.__struct_fields__, 7)
     store["told"] = {"delivered": 6, "failed": 1}
+    store |= {"full": False, "low": False, "reserve_allocated": True}
     lag = LoopLag()
     lag.add(0.002)
     lag.add(30)

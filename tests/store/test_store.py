@@ -10,6 +10,7 @@ from smppd.routing.table import Route
 from smppd.smpp.constants import ESM_UDHI
 from smppd.store.changes import Accepted, InboundArrived, RefConflict, Rejection, Take, Verdict
 from smppd.store.environment import Environment
+from smppd.store.keys import ref_key
 from smppd.store.records import CarrierProfile
 from smppd.store.retention import RetentionPeriods
 from smppd.traffic.granting import LOOKS_MAX
@@ -44,6 +45,29 @@ def test_same_ref_with_other_content_is_a_conflict(open_house: Open) -> None:
     (first,) = house.submit("r1")
     (result,) = house.commit([house.propose("r1", digest=b"e" * 16)])
     assert result == RefConflict(first)
+
+
+def test_ref_that_has_left_memory_is_still_bound(open_house: Open) -> None:
+    """It is in its table alone by then, before a restart and after it."""
+    house = open_house()
+    index = house.store._ledger.refs
+    index._spill_at = 2
+    (first,) = house.submit("r1")
+    for number in range(10):
+        house.submit(f"later-{number}")
+    key = ref_key("shop", "r1")
+    assert index.get(key, lambda key: None) is None
+    for _ in range(2):
+        (again,) = house.commit([house.propose("r1")])
+        assert again == Accepted(first, 1, "gsm7", duplicate=True)
+        (conflict,) = house.commit([house.propose("r1", digest=b"e" * 16)])
+        assert conflict == RefConflict(first)
+        view = house.store.query("shop", ref="r1")
+        assert view is not None
+        assert view.id == first
+        house.close()
+        house = open_house()
+        assert house.store._ledger.refs.get(key, lambda key: None) is None
 
 
 def test_ref_twice_in_one_batch_is_accepted_once(open_house: Open) -> None:
@@ -88,6 +112,12 @@ def test_full_backlog_is_a_rejection_with_a_retry(open_house: Open) -> None:
     assert isinstance(result, Rejection)
     assert result.code == "backlog_full"
     assert result.retry_after
+
+
+def test_backlog_counts_what_the_same_commit_has_accepted(open_house: Open) -> None:
+    house = open_house(backlog_max=2)
+    results = house.commit([house.propose(f"r{number}") for number in range(4)])
+    assert [type(result) for result in results] == [Accepted, Accepted, Rejection, Rejection]
 
 
 def test_ids_grow_even_when_the_clock_goes_back(open_house: Open) -> None:
@@ -992,6 +1022,24 @@ def test_throttled_resend_leaves_the_doubt_of_the_first_copy(open_house: Open) -
     house.receive("unknown-id")
     house.pass_time(61)
     assert house.told() == [("r1", "uncertain"), ("r1", "delivered")]
+
+
+def test_receipt_settles_no_doubt_while_the_resend_is_on_the_wire(open_house: Open) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1")
+    house.down(doubt=[tag_of(submit) for submit in house.take()])
+    house.receive("unknown-id")
+    house.up()
+    resent = house.take()
+    house.pass_time(61)
+    seen = house.store.query("shop", ref="r1")
+    assert seen is not None
+    assert [part.state for part in seen.parts] == ["granted"]
+    assert house.told() == [("r1", "uncertain")]
+    house.down(doubt=[tag_of(submit) for submit in resent])
+    house.pass_time(121)
+    assert house.told() == [("r1", "uncertain"), ("r1", "uncertain"), ("r1", "delivered")]
 
 
 def test_one_time_codes_are_routed_anew_before_campaigns(open_house: Open) -> None:

@@ -48,3 +48,11 @@ def test_hold_is_not_shown_once_the_message_has_ended(open_house: Open) -> None:
     assert view_of(house).held == "carrier_paused"
     house.pass_time(6)
     assert (view_of(house).state, view_of(house).held) == ("expired", None)
+
+
+def test_message_of_another_app_is_shown_to_nobody_but_an_operator(open_house: Open) -> None:
+    house = open_house()
+    (message_id,) = house.submit("r1")
+    assert house.store.query("crm", message_id=message_id) is None
+    assert house.store.query("crm", ref="r1") is None
+    assert house.store.trace(message_id=message_id) is not None

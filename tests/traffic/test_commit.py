@@ -10,13 +10,9 @@ import pytest
 import trio
 
 from smppd.errors import CommitterEnded
-from smppd.store.changes import Accepted, Change, Rejection, Result
-from smppd.traffic.commit import (
-    FREE_MILLISECONDS,
-    IDLE_SECONDS_MAX,
-    Committer,
-    free_octets,
-)
+from smppd.store.changes import Accepted, Change, Result
+from smppd.traffic.commit import IDLE_SECONDS_MAX, Committer
+from smppd.traffic.granting import PACE_TICK_SECONDS
 from tests.house import START, House
 
 
@@ -168,6 +164,33 @@ async def test_pace_is_kept_though_nothing_happens(
         assert 1.8 <= times[-1] - times[0] <= 2.2
 
 
+@pytest.mark.parametrize("limit", [3.0, 5.0, 10.0, 12.0, 30.0, 200.0])
+async def test_pace_is_reached_though_paced_carriers_share_their_commits(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, limit: float
+) -> None:
+    """Every wake-up is up to a tick late."""
+    await trio.sleep(0.003)
+    count = round(4 * limit)
+    async with open_office(tmp_path, throughput=limit, window=1_000) as office:
+        house = office.house
+        times: list[float] = []
+        done = trio.Event()
+
+        def take() -> None:
+            times.extend([trio.current_time()] * len(house.take()))
+            if len(times) == count:
+                done.set()
+
+        house.dispatch.bind_up(house.slot(), take)
+        await office.committer.commit([house.propose(f"r{number}") for number in range(count)])
+        await done.wait()
+        seconds = times[-1] - times[0]
+        # At the beginning what a tenth of a second allows goes at once.
+        burst = sum(1 for time in times if time == times[0])
+        assert (count - burst) / limit - 0.1 <= seconds <= (count - burst) / limit + 0.05
+        assert office.committer.statistics().commits <= seconds / PACE_TICK_SECONDS + 10
+
+
 async def test_wait_idle_returns_once_every_grant_is_answered(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
@@ -225,36 +248,6 @@ async def test_an_empty_commit_returns_when_what_was_changed_has_been_seen(
         house.reroute([])
         await office.committer.commit([])
         assert house.told() == [("r1", "failed")]
-
-
-async def test_disk_is_looked_at_once_a_second(
-    tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
-    house = House(tmp_path / "state", clock=trio.current_time, reserve=1_000)
-    office = Office(house)
-    looks: list[int] = []
-
-    def read_free() -> int:
-        looks.append(house.now)
-        return 0
-
-    committer = Committer(house.store, house.dispatch, office.outbox, office.wall, read_free)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(committer.run)
-        for _ in range(3):
-            (result,) = await committer.commit([house.propose("r1")])
-            assert isinstance(result, Rejection)
-            assert result.code == "storage_full"
-        assert len(looks) == 1
-        await trio.sleep(FREE_MILLISECONDS / 1_000)
-        await committer.commit([])
-        assert len(looks) == 2
-        nursery.cancel_scope.cancel()
-    house.close()
-
-
-def test_free_space_is_that_of_the_directorys_disk(tmp_path: Path) -> None:
-    assert free_octets(tmp_path) > 0
 
 
 async def test_time_of_all_commits_is_counted(

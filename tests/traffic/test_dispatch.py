@@ -313,3 +313,18 @@ def test_what_waits_in_memory_is_counted(open_house: Open) -> None:
     house.up()
     statistics = house.dispatch.statistics()
     assert (statistics.queued_in_memory, statistics.granted) == (0, 2)
+
+
+def test_rest_of_a_message_that_is_too_late_waits_for_the_answer_of_its_beginning(
+    open_house: Open,
+) -> None:
+    house = open_house()
+    house.up()
+    house.submit("r1", text="x" * 400, segments=3, valid_for=5)
+    begun = house.take(room=1)
+    house.pass_time(6)
+    assert house.take() == []
+    house.commit([GivenBack("alpha", 0, house.slot().take_late(), house.now)])
+    assert not house.slot().granted, "it would be given back and granted again without end"
+    house.answer(begun, ids=["m1"])
+    assert len(house.take()) == 2

@@ -7,7 +7,6 @@ from bisect import insort
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smppd.store.keys import first_id_at
 from smppd.traffic.queue import REFILL_ROWS, ROWS_MAX, QueueWindow, Row
 
 NOW = 1_000
@@ -97,13 +96,6 @@ def test_row_that_is_not_due_waits_and_says_when() -> None:
     assert not window.is_empty()
     assert window.pop(NOW + 5, disk.refill) == 1
     assert window.next_due() is None
-
-
-def test_row_due_at_its_acceptance_goes_whatever_a_clock_set_back_says() -> None:
-    window = QueueWindow(b"p")
-    message_id = first_id_at(5_000)
-    window.push(5_000, message_id)
-    assert window.pop(1_000, Disk().refill) == message_id
 
 
 def test_window_on_disk_rows_is_not_empty_before_it_has_looked() -> None:

@@ -330,3 +330,27 @@ async def test_a_handshake_that_hangs_is_given_up_in_time(
         await until(lambda: keeper.status.state == "down")
         assert keeper.status.reason == "cannot connect: no answer within session_init_timer"
         nursery.cancel_scope.cancel()
+
+
+async def test_garbage_in_the_middle_of_a_stream_ends_the_link_and_doubts_what_was_open(
+    tmp_path: Path, autojump_clock: Clock
+) -> None:
+    async with open_centre(tmp_path, autojump_clock) as centre, trio.open_nursery() as nursery:
+        keeper = keep(centre, tls=tls_of(tmp_path))
+        nursery.start_soon(keeper.run)
+        smsc = await accept_secure(centre, server_context())
+        await smsc.accept_bind()
+        await until(lambda: keeper.status.state == "bound")
+        line = centre.line
+        await line.submit("r0")
+        await smsc.take_submits(1)
+        assert isinstance(smsc.stream, trio.SSLStream)
+        await smsc.stream.transport_stream.send_all(b"\x17\x03\x03\x00\x20" + bytes(32))
+        await until(lambda: keeper.status.state == "down")
+        assert keeper.status.reason.startswith("the stream broke: ")
+        assert line.house.told() == [("r0", "uncertain")]
+        await centre.check_wait(keeper, 1.0)
+        again = await accept_secure(centre, server_context())  # over TLS, as ever
+        await again.accept_bind()
+        await until(lambda: keeper.status.state == "bound")
+        nursery.cancel_scope.cancel()
