@@ -8,6 +8,7 @@ hold the ledgers against each other and return what is wrong, so that a test can
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +39,7 @@ WRITERS: Final = 3
 RESENT_ANSWERED: Final = 10
 """Refs sent again after a reconnect although they were answered: they are duplicates then."""
 
-FINAL: Final = frozenset({"delivered", "failed", "expired", "unconfirmed"})
+FINAL: Final = frozenset({"delivered", "failed", "expired", "unconfirmed", "cancelled"})
 ORDER: Final = ("uncertain True", "uncertain False", "sent", *sorted(FINAL))
 
 
@@ -73,14 +74,30 @@ def _note_nothing(kind: str, count: int) -> None:
 
 
 class App:
-    """``backlog`` messages are on their way at once, until ``finish``."""
+    """``backlog`` messages are on their way at once, until ``finish`` or ``messages_max`` of them;
+    ``make`` makes them, by their numbers. Of every ``cancel_every`` one is cancelled again, once it
+    is accepted.
+
+    ``answers`` keep when they were read (``read_at``, Unix milliseconds), ``cancels`` are the
+    answers to those, by ref.
+    """
 
     def __init__(
-        self, socket: Path, *, backlog: int, note: Note = lambda kind, count: None
+        self,
+        socket: Path,
+        *,
+        backlog: int,
+        note: Note = lambda kind, count: None,
+        make: Callable[[int], JsonObject] = make_submit,
+        cancel_every: int = 0,
+        messages_max: int | None = None,
     ) -> None:
         self._socket = socket
         self._backlog = backlog
         self._note = note
+        self._make = make
+        self._cancel_every = cancel_every
+        self._messages_max = messages_max
         self._finishing = False
         self._waiting: deque[str] = deque()
         self._moved = trio.Event()
@@ -88,6 +105,7 @@ class App:
         self.ids: dict[str, str] = {}
         self.answers: list[JsonObject] = []
         self.events: list[JsonObject] = []
+        self.cancels: dict[str, JsonObject] = {}
         self.open: set[str] = set()
         self.reconnects = 0
 
@@ -115,6 +133,16 @@ class App:
             pass
         return self._is_finished()
 
+    async def catch_up(self) -> list[JsonObject]:
+        """The events since the end of the last connection: a doubt that ended a message may have
+        been settled after all."""
+        async with connect(self._socket) as client:
+            subscribed = await client.subscribe(after=len(self.events))
+            known = len(self.events)
+            while len(self.events) < subscribed["latest"]:
+                self._keep_events(await client.wait_events())
+        return self.events[known:]
+
     async def _submit(self, client: Connection) -> None:
         while True:
             refs = self._take_refs()
@@ -126,35 +154,49 @@ class App:
                 self._keep_answer(ref, answer)
             self._note("accepted", len(answers))
             self._move()
+            await self._cancel(client, refs)
+
+    async def _cancel(self, client: Connection, refs: list[str]) -> None:
+        numbered = {ref: int(ref.rpartition("-")[2]) for ref in refs if self._cancel_every}
+        for ref, number in numbered.items():
+            if number % self._cancel_every == 1 and ref in self.ids and ref not in self.cancels:
+                self.cancels[ref] = await client.ask({"type": "cancel", "ref": ref})
 
     def _take_refs(self) -> list[str]:
-        while len(self._waiting) < BATCH and len(self.open) < self._backlog and not self._finishing:
-            submit = make_submit(len(self.submits))
+        while len(self._waiting) < BATCH and self._wants_more():
+            submit = self._make(len(self.submits))
             ref = submit["ref"]
             self.submits[ref] = submit
             self.open.add(ref)
             self._waiting.append(ref)
         return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
 
+    def _wants_more(self) -> bool:
+        made, most = len(self.submits), self._messages_max
+        return len(self.open) < self._backlog and not self._finishing and made != most
+
     def _keep_answer(self, ref: str, answer: JsonObject) -> None:
         if answer["type"] == "rejected" and answer["code"] == "draining":
             return
         assert answer["type"] == "accepted", answer
         assert answer["ref"] == ref, answer
-        self.answers.append(answer)
+        self.answers.append({**answer, "read_at": time.time_ns() // 1_000_000})
         known = self.ids.setdefault(ref, answer["id"])
         assert known == answer["id"], f"{ref} was {known} and is {answer['id']}"
 
     async def _read_events(self, client: Connection) -> None:
         while True:
             events = await client.wait_events()
-            for event in events:
-                assert event["seq"] == len(self.events) + 1, event
-                self.events.append(event)
-                if is_closing(event):
-                    self.open.discard(event["ref"])
+            self._keep_events(events)
             self._note("event", len(events))
             self._move()
+
+    def _keep_events(self, events: list[JsonObject]) -> None:
+        for event in events:
+            assert event["seq"] == len(self.events) + 1, event
+            self.events.append(event)
+            if is_closing(event):
+                self.open.discard(event["ref"])
 
     async def _wait_finished(self) -> None:
         while not self._is_finished():
@@ -221,7 +263,10 @@ def find_lost(app: App, records: list[SubmitRecord]) -> set[str]:
         for ref in app.ids
         if ref not in last
         or not is_closing(last[ref])
-        or (last[ref]["event"] != "uncertain" and app.submits[ref]["to"][1:] not in seen)
+        or (
+            last[ref]["event"] not in ("uncertain", "cancelled")
+            and app.submits[ref]["to"][1:] not in seen
+        )
     }
 
 
@@ -230,6 +275,8 @@ def find_wrong_stories(events: list[JsonObject]) -> dict[str, list[str]]:
     stories: dict[str, list[str]] = {}
     for event in events:
         name = event["event"]
+        if name == "inbound":
+            continue
         stories.setdefault(event["ref"], []).append(
             f"{name} {event['resend']}" if name == "uncertain" else name
         )

@@ -47,6 +47,9 @@ SMPPCTL: Final = ("-c", "from smppd.ctl import app; app(prog_name='smppctl')")
 
 Table = Mapping[str, object]
 
+STORE: Final[Table] = {"map_size": "1GiB", "reserve": "1MiB"}
+"""Of smppd.toml; the reserve is really allocated, and there are many sites."""
+
 ALPHA: Final[Table] = {
     "host": "127.0.0.1",
     "system_id": "smppd",
@@ -63,10 +66,16 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Child:
-    """One process, of Python unless said otherwise, with its output in ``log``."""
+    """One process, of Python unless said otherwise, with its output in ``log``; ``variables`` are
+    set in its environment, over ``environment()``."""
 
     def __init__(
-        self, arguments: list[str], log: Path, cwd: Path, program: str = sys.executable
+        self,
+        arguments: list[str],
+        log: Path,
+        cwd: Path,
+        program: str = sys.executable,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.log = log
         self._end_of_earlier = log.stat().st_size if log.exists() else 0
@@ -74,7 +83,7 @@ class Child:
             self._process = subprocess.Popen(
                 [program, *arguments],
                 cwd=cwd,
-                env=environment(),
+                env={**environment(), **(variables or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -163,11 +172,11 @@ class Site:
         self.ports = dict(zip(tables, free_ports(len(tables)), strict=True))
         self.children: list[Child] = []
         (directory / "carriers").mkdir(parents=True, exist_ok=True)
-        own: dict[str, object] = {"daemon": {"map_size": "1GiB", **(daemon or {})}}
+        own: dict[str, object] = {"daemon": {**STORE, **(daemon or {})}}
         own |= {"apps": apps} if apps else {}
         own |= {"classes": classes} if classes else {}
         self._write("smppd.toml", own)
-        self._write("routing.toml", {"currency": "USD", "route": list(routes)})
+        self.write_routes(routes)
         for name, table in tables.items():
             self._write(f"carriers/{name}.toml", {**ALPHA, "port": self.ports[name], **table})
 
@@ -184,19 +193,29 @@ class Site:
             if child.is_running:
                 child.kill()
 
-    def start(self, *arguments: str, log: str, program: str = sys.executable) -> Child:
+    def start(
+        self,
+        *arguments: str,
+        log: str,
+        program: str = sys.executable,
+        variables: Mapping[str, str] | None = None,
+    ) -> Child:
         """``python ARGUMENTS`` with output to the file ``log``; it ends with the site."""
-        child = Child(list(arguments), self.directory / log, self.directory, program)
+        path = self.directory / log
+        child = Child(list(arguments), path, self.directory, program, variables)
         self.children.append(child)
         return child
 
     def start_daemon(self, *arguments: str) -> Child:
         """A daemon that has answered a ping."""
-        child = self.start(
-            "-m", "smppd", "run", "--config", str(self.directory), *arguments, log="daemon.log"
-        )
+        child = self.launch_daemon(*arguments)
         child.wait_until(lambda: is_answering(self.socket), "answering", START_SECONDS_MAX)
         return child
+
+    def launch_daemon(self, *arguments: str, variables: Mapping[str, str] | None = None) -> Child:
+        """A daemon, without waiting for it; ``variables`` as for ``Child``."""
+        words = ("-m", "smppd", "run", "--config", str(self.directory), *arguments)
+        return self.start(*words, log="daemon.log", variables=variables)
 
     def start_simulator(self, *arguments: str) -> Child:
         """A simulator that listens on every carrier's port."""
@@ -236,6 +255,10 @@ class Site:
     def wait_bound(self, child: Child) -> None:
         """Returns once every carrier of the daemon ``child`` is healthy."""
         child.wait_until(lambda: _is_healthy(self.status()), "bound", START_SECONDS_MAX)
+
+    def write_routes(self, routes: tuple[Table, ...]) -> None:
+        """The routes that the next start or reload is to find."""
+        self._write("routing.toml", {"currency": "USD", "route": list(routes)})
 
     def _write(self, name: str, table: Table) -> None:
         (self.directory / name).write_text(
