@@ -258,14 +258,6 @@ def test_log_level_is_obeyed(tmp_path: Path) -> None:
         assert daemon.output() == ""
 
 
-def test_second_daemon_on_one_state_is_refused(tmp_path: Path) -> None:
-    with Site(tmp_path) as site:
-        site.start_daemon()
-        second = site.start("-m", "smppd", "run", "--config", str(tmp_path), log="second.log")
-        assert second.wait() in (terminal.FAILED, terminal.STORE_FAILED)
-        assert json.loads(second.output().splitlines()[-1])["level"] == "error"
-
-
 def test_socket_directory_that_is_a_file_is_an_error_of_one_line(tmp_path: Path) -> None:
     with Site(tmp_path) as site:
         (tmp_path / "run").write_text("")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -56,8 +57,8 @@ def test_snippet_says_what_it_should(site: Site, number: int) -> None:
         client.submit(Submit(ref=f"unread-{number}", to="+8613800138000", sender="ACME", text="x"))
     program = site.directory / f"snippet-{number}.{language}"
     program.write_text(code, encoding="utf-8")
-    running = {"program": node} if language == "js" and node else {}
-    child = site.start(str(program), log=f"{program.name}.log", **running)
+    runs = node if language == "js" and node else sys.executable
+    child = site.start(str(program), log=f"{program.name}.log", program=runs)
     if number in ENDLESS:
         child.wait_for_output(SAID[number])
         child.kill()

@@ -23,7 +23,7 @@ PACKAGE = Path(smppd.__file__).parent
 FLOORS = (
     ("__main__",),
     ("cli", "ctl"),
-    ("demo",),
+    ("demo", "repair"),
     ("daemon", "simulator", "client", "terminal"),
     ("metrics",),
     ("api",),

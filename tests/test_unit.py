@@ -11,8 +11,10 @@ import pytest
 
 import smppd
 from smppd import terminal
+from smppd.api.server import BACKLOG_MAX, CONNECTIONS_MAX
 from smppd.config import load
 from smppd.config.values import check_socket_path
+from smppd.daemon.descriptors import connections_for
 from smppd.systemd import DropinCarrier, render_dropin
 from tests.processes import Site
 from tests.tools import require_tool
@@ -71,8 +73,9 @@ def test_systemd_understands_every_line_of_the_units(tmp_path: Path, dropin: str
     assert (verified.returncode, verified.stderr) == (0, "")
 
 
-def test_exit_code_that_ends_the_restarts_is_the_one_for_a_bad_configuration() -> None:
-    assert settings("smppd.service")["RestartPreventExitStatus"] == [str(terminal.BAD_CONFIG)]
+def test_exit_codes_that_end_the_restarts_are_those_that_another_start_would_end_with() -> None:
+    codes = f"{terminal.DAMAGED} {terminal.BAD_CONFIG}"
+    assert settings("smppd.service")["RestartPreventExitStatus"] == [codes]
 
 
 def test_service_has_time_for_a_drain_of_the_default_length(tmp_path: Path) -> None:
@@ -85,6 +88,12 @@ def test_socket_is_a_path_that_apps_can_use() -> None:
     (path,) = settings("smppd.socket")["ListenStream"]
     assert check_socket_path(Path(path)) is None
     assert settings("smppd.socket")["SocketMode"] == ["0666"]
+
+
+def test_service_has_descriptors_for_every_app_beside_thousands_of_binds() -> None:
+    limit = int(settings("smppd.service")["LimitNOFILE"][0])
+    assert connections_for(limit, binds=10_000) == CONNECTIONS_MAX
+    assert int(settings("smppd.socket")["Backlog"][0]) == BACKLOG_MAX
 
 
 def test_dropin_is_printed_from_the_carriers_without_their_passwords(tmp_path: Path) -> None:
