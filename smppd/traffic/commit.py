@@ -95,6 +95,12 @@ class _Batch:
         self.done = trio.Event()
         self.is_committed = False
 
+    def end(self) -> None:
+        """Rouses who waits. They know the batch: did it go on knowing them, only the collector,
+        which comes rarely, would free either."""
+        self.callers.clear()
+        self.done.set()
+
 
 class Committer:
     """Owns the store's writing; ``wall`` gives the time of day in Unix milliseconds."""
@@ -174,7 +180,7 @@ class Committer:
         finally:
             # Links end behind a shield and would wait for ever.
             self.has_ended = True
-            self._batch.done.set()
+            self._batch.end()
 
     def commit_now(self) -> None:
         """Commits what has gathered; synchronous, so that nothing comes between.
@@ -204,17 +210,17 @@ class Committer:
         except StorageFull:
             self._failures += 1
             if trio.current_time() >= self._end_at:
-                batch.done.set()
+                batch.end()
                 raise
             self._move(batch)
             return False
         except BaseException:
-            batch.done.set()
+            batch.end()
             raise
         faults.reach("commit.after")
         batch.results = committed.results
         batch.is_committed = True
-        batch.done.set()
+        batch.end()
         self._seconds += time.perf_counter() - started
         self._commits += 1
         self._changes += len(batch.changes)
@@ -236,7 +242,7 @@ class Committer:
                 else:
                     caller.join(self._batch)
         finally:
-            batch.done.set()
+            batch.end()
 
     def statistics(self) -> CommitterStatistics:
         """Counts since start."""

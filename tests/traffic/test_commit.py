@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import pytest
 import trio
@@ -14,6 +16,8 @@ from smppd.store.changes import Accepted, Change, Result
 from smppd.traffic.commit import IDLE_SECONDS_MAX, Committer
 from smppd.traffic.granting import PACE_TICK_SECONDS
 from tests.house import START, House
+
+COMMITS: Final = 50
 
 
 class Outbox:
@@ -248,6 +252,20 @@ async def test_an_empty_commit_returns_when_what_was_changed_has_been_seen(
         house.reroute([])
         await office.committer.commit([])
         assert house.told() == [("r1", "failed")]
+
+
+async def test_what_was_committed_is_freed_without_the_collector(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_office(tmp_path) as office:
+        gc.collect()
+        gc.disable()
+        try:
+            for number in range(COMMITS):
+                await office.committer.commit([office.house.propose(f"r{number}")])
+            assert gc.collect() < COMMITS
+        finally:
+            gc.enable()
 
 
 async def test_time_of_all_commits_is_counted(
