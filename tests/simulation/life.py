@@ -85,6 +85,7 @@ class Life:
         self.is_dead = False
         self.is_serving = False
         self.ended = ""
+        self._has_disk_failed = False
         self.gone = trio.Event()
         self.tell, self.signals = trio.open_memory_channel[int](8)
         self._connections: list[Connection] = []
@@ -279,7 +280,9 @@ class Life:
             self.kill()
             raise Killed
         if what == "io_error":
-            self.ended = "error: the disk failed"
+            self._has_disk_failed = True
+            if not world.faults.is_disk_full:  # else it may be taken for full, and go on
+                self.ended = "error: the disk failed"
             self._note_doubt()
             raise DiskError(os.strerror(errno.EIO))
         if what == "no_room" and name == "store.written":
@@ -333,7 +336,9 @@ class Life:
             return True
         if self.is_dead:
             return find_leaf(error, trio.Cancelled) is None
-        if self.world.faults.is_disk_full and find_leaf(error, StorageFull) is not None:
+        if self._has_disk_failed:
+            self.ended = "error: the disk failed"
+        elif self.world.faults.is_disk_full and find_leaf(error, StorageFull) is not None:
             self.ended = "error: the disk was full"
         return self.ended.startswith("error") and find_leaf(error, SmppdError) is not None
 
