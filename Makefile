@@ -48,10 +48,13 @@ wheel: $(VENV)/.dev
 	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 
 # The whole daemon in simulated worlds (docs/simulation.md): seeds for SECONDS, one process a core.
-# FIRST is the first seed; without it the clock says. `make soak` goes on until a seed fails.
+# FIRST is the first seed; without it the clock says. COUNT is how many at most (0: no bound).
+# `make soak` goes on until a seed fails.
 FIRST ?= $(shell date +%s)
+COUNT ?= 0
 simulate: $(VENV)/.dev
-	$(BIN)/python -m tests.simulation --first $(FIRST) --for $(SECONDS) --processes 0
+	$(BIN)/python -m tests.simulation --first $(FIRST) --for $(SECONDS) --count $(COUNT) \
+		--processes 0
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.simulation --first $(FIRST) --for inf --processes 0

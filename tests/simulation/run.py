@@ -45,7 +45,8 @@ def main() -> int:
         seed += given.step
         if given.seed is not None or (given.count and total.seeds >= given.count):
             break
-        if not given.count and time.monotonic() - began >= given.limit:
+        is_timed = given.limit or not given.count
+        if is_timed and time.monotonic() - began >= given.limit:
             break
     if not given.child:
         print(total.describe(time.monotonic() - began))
@@ -91,6 +92,7 @@ def run_side_by_side(given: argparse.Namespace, processes: int) -> int:
     began = time.monotonic()
     command = [sys.executable, "-m", "tests.simulation", "--child", f"--step={processes}"]
     command += [f"--for={given.limit}", f"--seconds={given.seconds}"]
+    command += [f"--count={-(-given.count // processes)}"]
     command += [f"--without={kind}" for kind in given.without]
     children = [
         subprocess.Popen(
