@@ -22,8 +22,8 @@ import typer
 
 from smppd import __version__, daemon, demo, faults, log, repair, terminal
 from smppd.api.peers import find_apps
-from smppd.api.server import read_wall_clock
 from smppd.config import Config, load, load_credential_names
+from smppd.daemon.outside import Outside
 from smppd.errors import ConfigError, StoreDamaged, StoreError, StoreRefused
 from smppd.log import plain
 from smppd.simulator import Place, SimulatedCarrier, serve
@@ -190,7 +190,7 @@ def salvage(
 
     Exit 0 where all of it was there, 1 where something is lost.
     """
-    now = read_wall_clock()
+    now = Outside().read_wall_clock()
     raise typer.Exit(repair.salvage(find_state(config, state), to, now, as_json=as_json))
 
 

@@ -10,7 +10,6 @@ import errno
 import os
 import socket
 import stat
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -71,11 +70,6 @@ class ServerStatistics(msgspec.Struct, frozen=True):
     lines: int
 
 
-def read_wall_clock() -> int:
-    """Milliseconds since the Unix epoch."""
-    return time.time_ns() // 1_000_000
-
-
 def read_peer(stream: AppStream) -> Credentials:
     """The kernel's word on the peer of an accepted Unix stream socket."""
     assert isinstance(stream, trio.SocketStream), "the kernel knows the peers of sockets alone"
@@ -99,7 +93,7 @@ class Server:
         committer: Committer,
         outbox: Outbox,
         controls: Controls,
-        read_clock: Callable[[], int] = read_wall_clock,
+        read_clock: Callable[[], int],
         read_peer: Callable[[AppStream], Credentials] = read_peer,
         connections_max: int = CONNECTIONS_MAX,
     ) -> None:
