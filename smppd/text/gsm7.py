@@ -65,6 +65,9 @@ def _encoding_slots() -> str:
 
 _ENCODING_MAP: Final = codecs.charmap_build(_encoding_slots())
 _PAIRS: Final = [(bytes([_SHIFTED | septet]), bytes([ESC, septet])) for septet in sorted(EXTENSION)]
+_ALIKE: Final = bytes(
+    septet for septet in range(128) if septet != ESC and BASIC[septet] == chr(septet)
+)
 _AT: Final = (bytes([_SHIFTED]), b"\0")
 _DECODING_SLOTS: Final = BASIC + "\ufffd" * 128
 # What stands after escape was first decoded by the basic table, so that is the key here.
@@ -74,6 +77,10 @@ _ESCAPED: Final = re.compile("\x1b(.?)", re.DOTALL)
 
 def encode(text: str) -> bytes | None:
     """The septets of ``text``, one an octet, escape pairs included; None if any is missing."""
+    # Most texts are what ASCII and GSM-7 write alike; deleting that is ten times as quick as
+    # looking up every character.
+    if text.isascii() and not (octets := text.encode("ascii")).translate(None, _ALIKE):
+        return octets
     try:
         septets = codecs.charmap_encode(text, "strict", _ENCODING_MAP)[0]
     except UnicodeEncodeError:
