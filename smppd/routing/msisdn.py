@@ -315,7 +315,14 @@ def _desc_pattern(desc: PhoneNumberDesc | None) -> str | None:
 
 
 def _length_pattern(lengths: Iterable[int]) -> str:
-    return "(?:" + "|".join(rf"\d{{{length}}}" for length in sorted(lengths)) + ")"
+    """Runs of lengths as ranges: an alternative each would be tried one by one."""
+    runs: list[list[int]] = []
+    for length in sorted(lengths):
+        if runs and runs[-1][1] == length - 1:
+            runs[-1][1] = length
+        else:
+            runs.append([length, length])
+    return "(?:" + "|".join(rf"\d{{{first},{last}}}" for first, last in runs) + ")"
 
 
 def _ask_library(number: str, default_region: str | None, strict: bool) -> str | BadNumber:
