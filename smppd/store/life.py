@@ -62,6 +62,7 @@ enough not to hammer a carrier that is down."""
 
 _CLOSED: Final = frozenset({DONE, DELIVERED, FAILED, EXPIRED, CANCELLED})
 _SPOKEN_UNKNOWN: Final = constants.MESSAGE_STATE_UNKNOWN
+_SPOKEN_DELIVERED: Final = constants.MESSAGE_STATE_DELIVERED
 
 # What a failing receipt means to the app (SMPP 3.4 s5.2.28, the final states but DELIVERED;
 # SKIPPED is 5.0's).
@@ -135,6 +136,9 @@ def answer(
         part.smsc_id = smsc_id
         if not message.first_taken_at:
             message.first_taken_at = at
+        if len(message.parts) == 1 and part.receipt_state == -1 and message.state == QUEUED:
+            message.state = SENT if message.receipts else DONE
+            return _SENT
         return _conclude(message)
     _note(message, index, at, _STEP_NAMES[verdict], sequence_number, status)
     if verdict is Verdict.SLOW:
@@ -144,7 +148,7 @@ def answer(
         message.last_status = status
         message.retry_at = at + _retry_delay(message.attempts)
         message.attempts += 1
-        message.passed_over = [*message.passed_over, message.carrier]
+        message.passed_over = (*message.passed_over, message.carrier)
     else:
         part.state = REFUSED
         message.last_status = status
@@ -228,13 +232,15 @@ def _settle_by_receipt(message: Message) -> list[Fact]:
 
 def judge(message: Message) -> list[Fact]:
     """What the receipts so far say about the whole message; nothing before it is sent."""
+    parts = message.parts
     if message.state in _CLOSED:
         return []
-    if message.state == SENT and message.parts[-1].receipt_state == -1 and len(message.parts) == 1:
+    if message.state == QUEUED and any([part.state != TAKEN for part in parts]):
         return []
-    if message.state == QUEUED and any(part.state != TAKEN for part in message.parts):
-        return []
-    asked = message.parts[-message.receipts :]  # all, where none was asked and one came
+    last = parts[-1]
+    if len(parts) == 1 and last.receipt_state in (-1, _SPOKEN_DELIVERED):  # nearly every message
+        return [] if last.receipt_state == -1 else _deliver(message, last.done_at)
+    asked = parts[-message.receipts :]  # all, where none was asked and one came
     for part in asked:
         if part.receipt_state in _FAILING:
             return _fail_by_receipt(message, part)
@@ -242,10 +248,12 @@ def judge(message: Message) -> list[Fact]:
         return []
     if any(part.receipt_state == _SPOKEN_UNKNOWN for part in asked):
         return unconfirm(message)
+    return _deliver(message, max(part.done_at for part in asked))
+
+
+def _deliver(message: Message, done_at: int) -> list[Fact]:
     message.state = DELIVERED
-    last = asked[-1]
-    done_at = max(part.done_at for part in asked)
-    return [Fact("delivered", err=last.receipt_err, done_at=done_at)]
+    return [Fact("delivered", "", 0, message.parts[-1].receipt_err, done_at)]
 
 
 def unconfirm(message: Message) -> list[Fact]:
@@ -391,7 +399,7 @@ def _take_refusal(message: Message, *, half_sent: bool) -> list[Fact]:
         return [Fact("uncertain", resend=False)]
     if half_sent or message.failure:
         return fail(message, "rejected_by_carrier")
-    message.refused_by = [*message.refused_by, message.carrier]
+    message.refused_by = (*message.refused_by, message.carrier)
     unbind(message)
     return []
 
@@ -433,4 +441,4 @@ def _keep_late(message: Message, index: int, receipt: Receipt, state: int, at: i
         name = receipt.ids[0] if receipt.ids else ""
         raw = receipt.raw[:RECEIPT_RAW_MAX]
         late = LateReceipt(index, name, state, *_words_of(receipt), at, raw)
-        message.late = [*message.late, late]
+        message.late = (*message.late, late)

@@ -57,8 +57,8 @@ def empty(message: Message, at: int) -> None:
     for part in message.parts:
         part.receipt_raw = b""
         part.receipt_stat = part.receipt_err = ""
-    message.late = [_empty_late(late) for late in message.late]
-    message.steps = [_empty_step(step) for step in message.steps]
+    message.late = tuple(_empty_late(late) for late in message.late)
+    message.steps = tuple(_empty_step(step) for step in message.steps)
 
 
 def _empty_message(book: Book, number: int, *, keep_number: bool) -> int:

@@ -204,6 +204,8 @@ class Granting:
         queues = group.lanes[lane]
         own = group is slot.carrier.own
         rows = _rows_not_half_sent(ledger, slot.carrier) if own else ledger.queue_rows
+        cost = group.costs.get(slot.carrier.name)
+        find, key = ledger.messages.get, group.key
         used = idle = 0
         while used < share and idle < len(queues):
             if not self._looks:
@@ -221,10 +223,10 @@ class Granting:
             self._looks -= 1
             queues[app] = window
             idle = 0
-            message = ledger.message(message_id)
-            if message is not None and message.queue_group == group.key:
-                cost = group.costs.get(slot.carrier.name, message.cost)
-                used += self._grant_message(ledger, slot, message, cost, room - used, now_ms)
+            message = find(message_id)
+            if message is not None and message.queue_group == key:
+                price = message.cost if cost is None else cost
+                used += self._grant_message(ledger, slot, message, price, room - used, now_ms)
         return used
 
     def _grant_message(
@@ -265,7 +267,7 @@ class Granting:
         if self._places.may_go(message, carrier):
             if ledger.bind(message, carrier.name, cost):
                 return True
-            message.refused_by = [*message.refused_by, carrier.name]
+            message.refused_by = (*message.refused_by, carrier.name)
         ledger.dequeue(message)
         return False
 

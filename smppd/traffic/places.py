@@ -195,7 +195,7 @@ class Places:
             if group.home is not None and group.home.name not in message.passed_over:
                 message.retry_at = 0
             if all(offer.carrier in message.passed_over for offer in group.offers):
-                message.passed_over = []
+                message.passed_over = ()
 
     def _group_left(self, route_set: RouteSet, message: Message) -> Group | None:
         """The group of the offers that are left to the message, those with a passing fault last."""

@@ -27,7 +27,7 @@ class Log:
     def append(self, count: int, *, app: str = "shop", at: int = 0) -> None:
         self.environment.begin(write=True)
         for _ in range(count):
-            self.log.append(app, b'{"seq":%d}\n' % self.log.next_seq(app))
+            self.log.append(app, b'{"seq":%d}\n' % self.log.draw_seq(app))
         self.log.flush(at)
         self.environment.commit()
 

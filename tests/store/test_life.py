@@ -91,7 +91,7 @@ def test_passing_fault_waits_longer_each_time() -> None:
 def test_refused_message_is_offered_to_the_next_carrier() -> None:
     message = make_message()
     assert life.answer(message, 0, Verdict.REROUTE, 0x45, "", 2_000) == []
-    assert message.refused_by == ["alpha"]
+    assert message.refused_by == ("alpha",)
     assert life.is_waiting(message)
 
 

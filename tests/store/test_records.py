@@ -47,7 +47,7 @@ def test_message_of_an_older_release_reads_as_it_was() -> None:
     message = decode_message(OLD_MESSAGE)
     assert (message.id, message.ref, message.tag) == (0x1A200F5F38A00001, "o-1", "spring")
     assert (message.carrier, message.bind, message.reference) == ("alpha", 1, 7)
-    assert message.passed_over == ["gamma"]
+    assert message.passed_over == ("gamma",)
     first, second = message.parts
     assert (first.smsc_id, first.receipt_stat, first.resent) == ("m1", "DELIVRD", True)
     assert second == Segment()
@@ -57,7 +57,7 @@ def test_message_of_an_older_release_reads_as_it_was() -> None:
 def test_message_of_an_older_release_has_none_of_what_came_since() -> None:
     message = decode_message(OLD_MESSAGE)
     assert (message.units, message.extras, message.form) == (0, None, None)
-    assert (message.held, message.steps, message.steps_dropped) == ("", [], 0)
+    assert (message.held, message.steps, message.steps_dropped) == ("", (), 0)
     first = message.parts[0]
     assert (first.granted_at, first.answered_at, first.sequence_number) == (0, 0, 0)
     assert (first.command_status, first.receipt_raw, message.late[0].raw) == (0, b"", b"")
