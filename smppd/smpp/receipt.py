@@ -110,7 +110,8 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_contradictory(self) -> bool:
         """Whether message_state and the stat word are both known and differ."""
-        said = state_of(self.stat)
+        stat = self.stat
+        said = STATES_BY_STAT.get(stat) if stat in STATES_BY_STAT else state_of(stat)
         return said is not None and said != self.state
 
 

@@ -89,6 +89,7 @@ class Book:
         self.rules = rules
         self._eventless = rules.eventless_apps
         self._currency = rules.currency
+        self._profiles = rules.carriers
         self.retention.set_periods(rules.periods)
         forms = {name: profile.form for name, profile in rules.carriers.items()}
         self._forms = {name: form for name, form in forms.items() if form != PLAIN_FORM}
@@ -141,7 +142,9 @@ class Book:
 
     def next_id(self) -> int:
         """Ids grow, also over restarts and when the clock goes back."""
-        self.last_id = max(self.last_id + 1, keys.first_id_at(self.now))
+        next_id = self.last_id + 1
+        first = self.now << keys.ID_COUNTER_BITS
+        self.last_id = first if first > next_id else next_id
         return self.last_id
 
     def tell(self, message: Message, facts: list[life.Fact], at: int) -> None:
@@ -157,16 +160,17 @@ class Book:
     def append_events(self, message: Message, facts: list[life.Fact], at: int) -> None:
         """What the app is told; its place in the queue stays as it is."""
         message.last_event_at = at
-        app, is_kept = message.app, message.app not in self._eventless
+        app, events = message.app, self.events
+        is_kept = app not in self._eventless
         for fact in facts:
             self.told[fact.event] += 1
             if is_kept:
-                seq = self.events.next_seq(app)
-                self.events.append(app, encode_event(message, fact, seq, at, self._currency))
+                line = encode_event(message, fact, events.draw_seq(app), at, self._currency)
+                events.append(app, line)
 
     def profile_of(self, carrier: str) -> CarrierProfile:
         """What is configured of the carrier, or the defaults where it is gone."""
-        return self.rules.carriers.get(carrier, _GONE)
+        return self._profiles.get(carrier, _GONE)
 
     def form_of(self, carrier: str) -> Form | None:
         """The carrier's form; None for the plain one."""

@@ -85,6 +85,10 @@ class Table:
         """Writes one row."""
         self.pending[key] = value
 
+    def put_all(self, rows: dict[bytes, bytes]) -> None:
+        """Writes many rows."""
+        self.pending.update(rows)
+
     def delete(self, key: bytes) -> None:
         """Deletes a row, if it is there."""
         self.pending[key] = None
@@ -110,11 +114,12 @@ class Table:
     def flush(self) -> None:
         """Hands what is pending to LMDB, in key order; ``settled`` forgets it."""
         transaction = self._environment.transaction
-        pending = self.pending
+        pending, seed = self.pending, self._seed
         ordered = sorted(pending)
-        puts = [(key, value) for key in ordered if (value := pending[key]) is not None]
-        if (seed := self._seed) is not None:
-            puts = [(key, layout.seal(seed, key, value)) for key, value in puts]
+        if seed is None:
+            puts = [(key, value) for key in ordered if (value := pending[key]) is not None]
+        else:
+            puts = layout.seal_all(seed, pending, ordered)
         with transaction.cursor(db=self._db) as cursor:
             cursor.putmulti(puts)
         if len(puts) < len(ordered):
@@ -137,6 +142,23 @@ class Table:
     def keys_from(self, start: bytes) -> Iterator[bytes]:
         """The keys from ``start`` on, in order."""
         return (key for key, _ in self.rows_from(start))
+
+    def last_until(self, key: bytes) -> tuple[bytes, bytes] | None:
+        """The last row on disk whose key is not beyond ``key``, or None."""
+        environment, seed = self._environment, self._seed
+        environment.reading = self.name, key
+        with environment.transaction.cursor(db=self._db) as cursor:
+            if not (cursor.set_range(key) and cursor.key() == key):
+                # Beside the row that was found, or the last one where none was.
+                if not (cursor.prev() if cursor.key() else cursor.last()):
+                    return None
+            found, sealed = cast(tuple[bytes, bytes], cursor.item())
+        if seed is None:
+            return found, sealed
+        if crc32(sealed, crc32(found, seed)) != WHOLE:
+            environment.reading = self.name, found
+            raise environment.damaged("its checksum does not fit")
+        return found, sealed[:-CHECKSUM_OCTETS]
 
     def keys_before(self, end: bytes) -> Iterator[bytes]:
         """The keys below ``end``, the last one first."""

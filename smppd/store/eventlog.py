@@ -98,14 +98,19 @@ class EventLog:
                 break
             self._cursors[key[len(META_APP) :].decode()] = decode_cursor(value)
 
-    def next_seq(self, app: str) -> int:
-        """The number of the app's next event; ``append`` uses it up."""
-        return self._cursor(app).latest + 1
+    def draw_seq(self, app: str) -> int:
+        """The number of the app's next event, which must be appended before another is drawn."""
+        cursor = self._cursors.get(app) or self._cursor(app)
+        cursor.latest += 1
+        return cursor.latest
 
     def append(self, app: str, line: bytes) -> None:
-        """Adds the event numbered ``next_seq``."""
-        self._cursor(app).latest += 1
-        self._fresh.setdefault(app, []).append(line)
+        """Adds the event whose number was drawn last."""
+        lines = self._fresh.get(app)
+        if lines is None:
+            self._fresh[app] = [line]
+        else:
+            lines.append(line)
 
     def take(self, app: str, seq: int) -> bool:
         """Moves the cursor up to ``seq``; False when ``seq`` is above the latest."""

@@ -32,7 +32,9 @@ class Grants:
     def open(self, carrier: str, bind: int, tags: list[bytes]) -> None:
         """Leave, once it is on disk, to put these segments on the bind's wire."""
         slot = _slot_key(carrier, bind)
-        self._open.setdefault(slot, {}).update(dict.fromkeys(tags))
+        granted = self._open.setdefault(slot, {})
+        for tag in tags:
+            granted[tag] = None
         self._changed.add(slot)
 
     def close(self, carrier: str, bind: int, tag: bytes) -> None:

@@ -9,6 +9,7 @@ are; ``salvage`` writes them anew with checksums.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Mapping
 from typing import Final
 from zlib import crc32
 
@@ -68,6 +69,18 @@ def seed_of(table: str) -> int:
 def seal(seed: int, key: bytes, value: bytes) -> bytes:
     """The value with its checksum, as it is on disk."""
     return value + pack_checksum(crc32(value, crc32(key, seed)))
+
+
+def seal_all(
+    seed: int, rows: Mapping[bytes, bytes | None], order: Iterable[bytes]
+) -> list[tuple[bytes, bytes]]:
+    """``seal`` for the rows of a commit that have a value, in ``order``."""
+    crc, pack = crc32, pack_checksum
+    return [
+        (key, value + pack(crc(value, crc(key, seed))))
+        for key in order
+        if (value := rows[key]) is not None
+    ]
 
 
 def is_whole(seed: int, key: bytes, sealed: bytes) -> bool:

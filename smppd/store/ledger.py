@@ -99,7 +99,8 @@ class Ledger(Book):
         """Binds a waiting message to a carrier and plans it for the carrier's form; False, and
         nothing changed, where it cannot be written in that."""
         count = len(message.parts)
-        if not fit_message(message, self.form_of(carrier)):
+        form = self._forms.get(carrier)
+        if form != message.form and not fit_message(message, form):
             return False
         if message.resent and not message.carrier:
             # Doubts that name no carrier: only a restored store has them, and they end here.
@@ -115,18 +116,18 @@ class Ledger(Book):
         """Opens a grant on a bind of the message's carrier for each segment; their tags."""
         message.bind = bind
         message.held = ""
-        if message.reference < 0 and len(message.parts) > 1:
+        parts, now = message.parts, self.now
+        if message.reference < 0 and len(parts) > 1:
             wide = message.form is not None and message.form.long_message in _WIDE
-            message.reference = self.references.next(message.to, self.now, wide)
-        tags = []
+            message.reference = self.references.next(message.to, now, wide)
         for index in indexes:
-            part = message.parts[index]
+            part = parts[index]
             part.state = GRANTED
-            part.granted_at = self.now
+            part.granted_at = now
             if part.doubted:
                 message.flagged = True
-                add_step(message, Step(self.now, "resend", index, message.carrier, bind))
-            tags.append(keys.pack_tag(message.id, index))
+                add_step(message, Step(now, "resend", index, message.carrier, bind))
+        tags = [keys.pack_tag(message.id, index) for index in indexes]
         self.grants.open(message.carrier, bind, tags)
         self.messages.touch(message)
         if not life.is_waiting(message):
@@ -153,7 +154,6 @@ class Ledger(Book):
             self.append_events(message, facts, self.now)
 
     def _receipts_asked(self, message: Message, carrier: str) -> int:
-        rule = self.profile_of(carrier).receipts
-        if not message.receipt or rule == "none":
+        if not message.receipt or (rule := self.profile_of(carrier).receipts) == "none":
             return 0
         return 1 if rule == "last" else len(message.parts)

@@ -164,7 +164,8 @@ class Matching:
         return self._index.get(keys.smsc_key(carrier, name), self._smsc_ids.get)
 
     def _identical(self, arrived: ReceiptArrived) -> list[bytes]:
-        tags = (self._tag_of(arrived.carrier, name) for name in arrived.receipt.ids)
+        find, spilled, carrier = self._index.get, self._smsc_ids.get, arrived.carrier
+        tags = [find(keys.smsc_key(carrier, name), spilled) for name in arrived.receipt.ids]
         return [tag for tag in tags if tag is not None]
 
     def _converted(self, arrived: ReceiptArrived, rule: str) -> list[bytes]:

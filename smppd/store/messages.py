@@ -67,8 +67,9 @@ class Messages:
 
     def flush(self) -> None:
         """Writes the rows of what was touched."""
-        for message_id, message in self._dirty.items():
-            self._table.put(keys.pack_u64(message_id), encode_record(message))
+        self._table.put_all(
+            {keys.pack_u64(number): encode_record(one) for number, one in self._dirty.items()}
+        )
 
     def settled(self) -> None:
         """Between commits: what is final leaves memory, and the oldest where there is much."""

@@ -15,29 +15,23 @@ DUE_MAX: Final = 500
 
 def answered(book: Book, change: Answered) -> None:
     """``Answered``: the segment's grant ends, and its verdict is carried out."""
-    message_id, index = keys.unpack_tag(change.tag)
-    book.grants.close(change.carrier, change.bind, change.tag)
-    message = book.message(message_id)
+    carrier, tag, verdict, at = change.carrier, change.tag, change.verdict, change.at
+    message_id, index = keys.unpack_tag(tag)
+    book.grants.close(carrier, change.bind, tag)
+    message = book.messages.get(message_id)
     if message is None:
         return
     was = message.state, message.first_taken_at
-    facts = life.answer(
-        message,
-        index,
-        change.verdict,
-        change.command_status,
-        change.smsc_id,
-        change.at,
-        change.sequence_number,
-    )
+    status, number = change.command_status, change.sequence_number
+    facts = life.answer(message, index, verdict, status, change.smsc_id, at, number)
     part = message.parts[index]
     if part.state == TAKEN and part.smsc_id:
-        book.smsc_ids.put(keys.smsc_key(change.carrier, part.smsc_id), change.tag)
-    if part.doubted and change.verdict is Verdict.TAKEN:
-        book.matching.forget_doubt(message, change.tag)
-    receipts.wait_for_receipts(book, message, change.at, was)
-    book.tell(message, facts, change.at)
-    if change.verdict is Verdict.TAKEN and book.matching.has_unmatched():
+        book.smsc_ids.put(keys.smsc_key(carrier, part.smsc_id), tag)
+    if part.doubted and verdict is Verdict.TAKEN:
+        book.matching.forget_doubt(message, tag)
+    receipts.wait_for_receipts(book, message, at, was)
+    book.tell(message, facts, at)
+    if verdict is Verdict.TAKEN and book.matching.has_unmatched():
         receipts.claim_unmatched(book, message, index, change)
 
 

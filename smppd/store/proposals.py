@@ -111,7 +111,7 @@ def _keep(book: Book, change: Propose, new: NewMessage) -> Message:
         new.expires_at,
         new.uncertain,
         new.route_set,
-        [Segment() for _ in range(new.segments)],
+        [Segment()] if new.segments == 1 else [Segment() for _ in range(new.segments)],
     )
     if new.extras is not None or new.units or new.form is not None:
         message.extras, message.units, message.form = new.extras, new.units, new.form

@@ -18,8 +18,10 @@ from smppd.store.records import QUEUED, SENT, Inbound, Message, encode_record
 def receipt_arrived(book: Book, change: ReceiptArrived) -> None:
     """``ReceiptArrived``: it reaches its message, or waits for the response that names it."""
     receipt = change.receipt
-    book.counts["contradictory"] += receipt.is_contradictory
-    book.counts["unreadable"] += receipt.stat is not None and receipt.state is None
+    if receipt.is_contradictory:
+        book.counts["contradictory"] += 1
+    if receipt.state is None and receipt.stat is not None:
+        book.counts["unreadable"] += 1
     rule = book.profile_of(change.carrier).message_id
     tag = book.matching.find(change, rule, book.to_of)
     if tag is None:
@@ -54,7 +56,7 @@ def inbound_arrived(book: Book, change: InboundArrived) -> None:
     for app in book.rules.inbound_apps:
         if app not in book.rules.eventless_apps:
             book.told["inbound"] += 1
-            book.events.append(app, encode_inbound(inbound, book.events.next_seq(app)))
+            book.events.append(app, encode_inbound(inbound, book.events.draw_seq(app)))
 
 
 def claim_unmatched(book: Book, message: Message, index: int, change: Answered) -> None:
@@ -85,9 +87,9 @@ def settle_doubt_by_receipt(book: Book, key: bytes) -> None:
 def wait_for_receipts(book: Book, message: Message, at: int, was: tuple[int, int]) -> None:
     """Once the first segment was taken, and once all were: sets the time from which the rest,
     or the receipts, are late. ``was`` is the state and first_taken_at before this step."""
-    became_sent = message.state == SENT and was[0] != SENT
-    became_taken = message.state == QUEUED and message.first_taken_at != was[1]
-    if became_sent or became_taken:
+    state = message.state
+    became_sent = state == SENT and was[0] != SENT
+    if became_sent or (state == QUEUED and message.first_taken_at != was[1]):
         # A receipt may settle a doubt of a carrier that is no longer configured.
         timeout = book.profile_of(message.carrier).receipt_timeout
         message.receipt_deadline = at + timeout * 1000
@@ -96,18 +98,18 @@ def wait_for_receipts(book: Book, message: Message, at: int, was: tuple[int, int
 
 def _receive(book: Book, change: ReceiptArrived, tag: bytes, at: int) -> None:
     message_id, index = keys.unpack_tag(tag)
-    message = book.message(message_id)
+    message = book.messages.get(message_id)
     if message is None:
         return
-    before = message.parts[index].receipt_state
-    was = message.state, message.first_taken_at
+    part = message.parts[index]
+    before, was = part.receipt_state, (message.state, message.first_taken_at)
     facts = life.receive(message, index, change.receipt, at, change.done_at or 0)
     if message.forgotten_at:
         empty(message, at)
-    counted = message.parts[index].receipt_state != before
+    counted = part.receipt_state != before
     wait_for_receipts(book, message, at, was)
     book.counts["matched" if counted else "late"] += 1
-    if message.parts[index].doubted and counted:
+    if counted and part.doubted:
         book.matching.forget_doubt(message, tag)
     book.tell(message, facts, at)
 

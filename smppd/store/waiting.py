@@ -30,7 +30,8 @@ class Waiting:
 
     def add(self, message: Message, group: bytes) -> None:
         """Gives the message its row in ``group``, by its acceptance or its next retry."""
-        self.remove(message)
+        if message.queue_group:
+            self.remove(message)
         message.queue_due = due_of(message)
         message.queue_group = group
         self._unwritten[message.id] = message

@@ -57,22 +57,28 @@ class UserData(msgspec.Struct, frozen=True, gc=False):
 def build_submit(message: Message, index: int, now_ms: int) -> SubmitSm:
     """The submit_sm of one segment, as its carrier gets it."""
     user_data = _user_data(message, index)
-    tlvs = user_data.tlvs
+    octets, tlvs = user_data.octets, user_data.tlvs
     if user_data.is_payload:
-        tlvs = {constants.TLV_MESSAGE_PAYLOAD: user_data.octets, **tlvs}
-    return SubmitSm(
-        source_addr_ton=message.addr_ton,
-        source_addr_npi=message.addr_npi,
-        source_addr=message.addr,
-        dest_addr_ton=constants.TON_INTERNATIONAL,
-        dest_addr_npi=constants.NPI_ISDN,
-        destination_addr=message.to,
-        esm_class=user_data.esm_class,
-        validity_period=_validity_period(_seconds_left(message, now_ms)),
-        registered_delivery=1 if index >= len(message.parts) - message.receipts else 0,
-        data_coding=user_data.data_coding,
-        short_message=b"" if user_data.is_payload else user_data.octets,
-        tlvs=tlvs,
+        octets, tlvs = b"", {constants.TLV_MESSAGE_PAYLOAD: octets, **tlvs}
+    return SubmitSm(  # in the order of ShortMessagePdu: keywords would double its cost
+        message.to,
+        octets,
+        "",
+        message.addr_ton,
+        message.addr_npi,
+        message.addr,
+        constants.TON_INTERNATIONAL,
+        constants.NPI_ISDN,
+        user_data.esm_class,
+        0,
+        0,
+        "",
+        _validity_period(_seconds_left(message, now_ms)),
+        1 if index >= len(message.parts) - message.receipts else 0,
+        0,
+        user_data.data_coding,
+        0,
+        tlvs,
     )
 
 

@@ -77,24 +77,20 @@ def settle(signals: list[Signal], profile: LinkProfile, at: int) -> Settlement:
     settlement = Settlement(changes, [])
     carrier, bind = profile.carrier, profile.bind
     for signal in signals:
-        kind = type(signal)
-        if kind is SubmitAnswered:
-            assert isinstance(signal, SubmitAnswered)
+        if isinstance(signal, SubmitAnswered):
             status = signal.command_status
             verdict = VERDICTS.get(status, Verdict.REROUTE)
             tag = signal.tag
             assert isinstance(tag, bytes), "our tags are octets"
             name, number = signal.message_id, signal.sequence_number
             changes.append(Answered(carrier, bind, tag, verdict, status, name, at, number))
-            settlement.throttled += verdict is Verdict.SLOW
-        elif kind is DeliverReceived:
-            assert isinstance(signal, DeliverReceived)
+            if verdict is Verdict.SLOW:
+                settlement.throttled += 1
+        elif isinstance(signal, DeliverReceived):
             changes.append(_settle_deliver(signal.pdu, profile, at))
-        elif kind is Unanswered:
-            assert isinstance(signal, Unanswered)
+        elif isinstance(signal, Unanswered):
             changes.append(Doubted(carrier, bind, _tags(signal.tags), at))
-        elif kind is Unwritten:
-            assert isinstance(signal, Unwritten)
+        elif isinstance(signal, Unwritten):
             changes.append(GivenBack(carrier, bind, _tags(signal.tags), at))
         else:
             settlement.notices.append(signal)
