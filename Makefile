@@ -14,7 +14,8 @@ BIN    := $(VENV)/bin
 PEERS  := tests/peers/node_modules
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 
-.PHONY: demo test style types check bench fuzz simulate soak wheel lock clean
+.PHONY: demo test style types check bench instructions instructions-baseline
+.PHONY: fuzz simulate soak wheel lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime
@@ -35,6 +36,15 @@ check: style types test
 bench: $(VENV)/.runtime
 	$(BIN)/python -m bench.micro
 	$(BIN)/python -m bench.throughput $(ARGS)
+
+# Instructions a message of every hot function and stage, against bench/baseline.json, in which the
+# second verb keeps them for this interpreter; VENV=.venv-other PYTHON=... does it for another one.
+# Needs valgrind, on x86-64.
+instructions: $(VENV)/.dev
+	$(BIN)/python -m bench.instructions $(ARGS)
+
+instructions-baseline: $(VENV)/.dev
+	$(BIN)/python -m bench.instructions --update
 
 # Octets from strangers, led by coverage: SECONDS of each target, or of TARGET alone. The suite has
 # a taste of it; this goes on. Needs CPython 3.11 on x86-64 Linux, for which there is an atheris.

@@ -19,9 +19,9 @@ import typer
 from phonenumbers import is_possible_number, is_valid_number
 from smpplib.smpp import make_pdu, parse_pdu
 
-from bench.load import NUMBER_STRIDE, NUMBERS, make_lines, make_text
-from bench.pipeline import Pipeline, make_intake, make_table
+from bench.pipeline import Pipeline, StopWatch, make_intake, make_table
 from bench.report import Host, print_host, read_host
+from bench.submits import NUMBER_STRIDE, NUMBERS, make_lines, make_text
 from smppd.api.answers import AcceptedAnswer, Answer
 from smppd.api.conversation import Conversation
 from smppd.api.peers import Rights
@@ -66,11 +66,12 @@ MILLISECONDS: Final = 1_795_292_101_000
 
 
 class Case(msgspec.Struct, frozen=True):
-    """A call to be timed, which does its thing ``count`` times."""
+    """A call to be timed, which does its thing ``count`` times. ``ours``: not a peer's."""
 
     name: str
     call: Callable[[], object]
     count: int = 1
+    ours: bool = True
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -123,7 +124,12 @@ def _intake_cases() -> Iterator[Case]:
         BATCH,
     )
     yield Case("NumberPlan.judge", lambda: [plan.judge(one, None, True) for one in numbers], BATCH)
-    yield Case("  phonenumbers' own", lambda: [_ask_phonenumbers(one) for one in numbers], BATCH)
+    yield Case(
+        "  phonenumbers' own",
+        lambda: [_ask_phonenumbers(one) for one in numbers],
+        BATCH,
+        ours=False,
+    )
     yield Case("segment.plan", lambda: segment.plan(TEXT, "auto"))
     yield Case("route_set_for", lambda: [table.route_set_for(one) for one in digits], BATCH)
     yield Case("accepted lines", lambda: AppProtocol().encode_answers(accepted), BATCH)
@@ -168,10 +174,14 @@ def _submit_cases() -> Iterator[Case]:
     response = encode_submit_sm_resp(7, 0, "0000000A")
     body = response[HEADER_OCTETS:]
     yield Case("encode_submit_sm", lambda: encode_submit_sm(submit, 7))
-    yield Case("  smpplib's", lambda: make_pdu("submit_sm", sequence=0, **fields).generate())
+    yield Case(
+        "  smpplib's",
+        lambda: make_pdu("submit_sm", sequence=0, **fields).generate(),
+        ours=False,
+    )
     yield Case("framing", lambda: FrameBuffer().receive(responses), BATCH)
     yield Case("decode_submit_sm_resp", lambda: decode_submit_sm_resp(body))
-    yield Case("  smpplib's (with its header)", lambda: parse_pdu(response, sequence=0))
+    yield Case("  smpplib's (with its header)", lambda: parse_pdu(response, sequence=0), ours=False)
 
 
 def _receipt_cases() -> Iterator[Case]:
@@ -181,13 +191,14 @@ def _receipt_cases() -> Iterator[Case]:
     body, body_with_tlvs = octets[HEADER_OCTETS:], encode_deliver_sm(tlvs, 7)[HEADER_OCTETS:]
     yield Case("decode_deliver_sm", lambda: decode_deliver_sm(body))
     yield Case("decode_deliver_sm, with TLVs", lambda: decode_deliver_sm(body_with_tlvs))
-    yield Case("  smpplib's (with its header)", lambda: parse_pdu(octets, sequence=0))
+    yield Case("  smpplib's (with its header)", lambda: parse_pdu(octets, sequence=0), ours=False)
     yield Case("read_receipt", lambda: read_receipt(plain))
     yield Case("read_receipt, with TLVs", lambda: read_receipt(tlvs))
     yield Case("encode_deliver_sm_resp", lambda: encode_deliver_sm_resp(7, 0))
 
 
-def _event_cases(pipeline: Pipeline) -> Iterator[Case]:
+def make_event_cases(pipeline: Pipeline) -> Iterator[Case]:
+    """What needs a message that the store has: ``pipeline`` has made a step or more."""
     message = pipeline.accepted_message()
     fact = life.Fact("delivered", err="000")
     yield Case("build_submit", lambda: build_submit(message, 0, MILLISECONDS))
@@ -197,13 +208,14 @@ def _event_cases(pipeline: Pipeline) -> Iterator[Case]:
 
 def measure_all(directory: Path, steps: int, seconds_min: float) -> list[Timing]:
     """Every function by itself, then every stage of ``steps`` batches through the whole."""
-    pipeline = Pipeline(directory / "store", BATCH)
+    watch = StopWatch()
+    pipeline = Pipeline(directory / "store", BATCH, watch)
     try:
         for _ in range(steps):
             pipeline.step()
-        cases = [*make_cases(), *_event_cases(pipeline)]
+        cases = [*make_cases(), *make_event_cases(pipeline)]
         timings = [measure(case, seconds_min) for case in cases]
-        stages = pipeline.us_per_message()
+        stages = watch.us_per_message(BATCH)
     finally:
         pipeline.close()
     timings += [Timing(f"stage: {name}", round(us, 3)) for name, us in stages.items()]

@@ -11,9 +11,9 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
-from bench.load import make_lines, make_text
+from bench.submits import make_lines, make_text
 from smppd.api.conversation import Conversation
 from smppd.api.intake import Intake
 from smppd.api.peers import Rights, find_apps
@@ -44,6 +44,41 @@ PREFIXES: Final = 1_000
 _T = TypeVar("_T")
 
 
+class Meter(Protocol):
+    """Does one stage of one step, and measures it or does not."""
+
+    def __call__(self, stage: str, call: Callable[[], _T], /) -> _T: ...
+
+
+class StopWatch:
+    """A meter of seconds: one time a step under the name of each stage."""
+
+    def __init__(self) -> None:
+        self.times: dict[str, list[float]] = {}
+
+    def __call__(self, stage: str, call: Callable[[], _T], /) -> _T:
+        start = time.perf_counter()
+        result = call()
+        self.times.setdefault(stage, []).append(time.perf_counter() - start)
+        return result
+
+    def us_per_message(self, batch: int) -> dict[str, float]:
+        """The median of each stage over all steps but the first, which has nothing to settle."""
+        return {
+            name: statistics.median(times[1:]) / batch * 1e6 for name, times in self.times.items()
+        }
+
+
+def pass_through(_stage: str, call: Callable[[], _T], /) -> _T:
+    """A meter that measures nothing: for steps that only warm up."""
+    return call()
+
+
+def read_wall() -> int:
+    """Milliseconds since 1970, by the clock on the wall."""
+    return time.time_ns() // 1_000_000
+
+
 def make_table() -> RoutingTable:
     """Routes for +49 and for PREFIXES longer prefixes of it, none of which is the client's."""
     routes = [Route(f"493{number:04d}", CARRIER, "0.02") for number in range(PREFIXES)]
@@ -56,11 +91,20 @@ def make_intake(table: RoutingTable) -> Intake:
 
 
 class Pipeline:
-    """One app, one bound carrier, one store in ``directory``; ``step`` moves a batch through."""
+    """One app, one bound carrier, one store in ``directory``; ``step`` moves a batch through.
 
-    def __init__(self, directory: Path, batch: int) -> None:
-        self.batch = batch
-        self.times: dict[str, list[float]] = {}
+    ``meter`` does every stage of a step and may be changed between steps. ``wall`` tells
+    milliseconds since 1970: from it come the message ids, and all else is the same in every run.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        batch: int,
+        meter: Meter = pass_through,
+        wall: Callable[[], int] = read_wall,
+    ) -> None:
+        self.batch, self.meter, self._wall = batch, meter, wall
         self._text = make_text(1)
         self._first = 0
         self._table = make_table()
@@ -70,11 +114,11 @@ class Pipeline:
         window = batch + OTP_RESERVE_MAX  # so that a step grants what it accepts
         state = CarrierState(CARRIER, binds=1, window=window, throughput=Throughput(0))
         self._slot = state.slots[0]
-        self._dispatch = Dispatch(self._table, {CARRIER: state}, time.monotonic)
+        self._dispatch = Dispatch(self._table, {CARRIER: state}, lambda: 0.0)
         self.store = Store(
             directory, LedgerRules({CARRIER: CarrierProfile()}, "EUR"), map_size=MAP_BYTES
         )
-        recover(self.store, self._dispatch, _wall())
+        recover(self.store, self._dispatch, self._wall())
         self._centre = SimulatedCarrier(CARRIER, "bench", "bench")
         self._esme = Session("esme", window=window, timers=Timers(), now=0.0)
         self._smsc = Session("smsc", window=window, timers=Timers(), now=0.0)
@@ -87,14 +131,14 @@ class Pipeline:
         """A batch in, the batch before answered and receipted, all in one commit."""
         lines = make_lines(self._first, self._first + self.batch, self._text)
         self._first += self.batch
-        time_of = self._time
+        time_of, wall = self.meter, self._wall()
         requests = time_of("receive lines", lambda: self._protocol.receive_data(lines))
         admission = time_of(
-            "admit", lambda: self._conversation.admit(requests, _wall(), self.batch, self.batch)
+            "admit", lambda: self._conversation.admit(requests, wall, self.batch, self.batch)
         )
         changes = [*admission.changes, *self._settled]
         committed = time_of(
-            "commit, with its fsync", lambda: self.store.commit(changes, self._dispatch, _wall())
+            "commit, with its fsync", lambda: self.store.commit(changes, self._dispatch, wall)
         )
         time_of("acknowledge", lambda: self._esme.acknowledge(self._signals))
         answers = [
@@ -115,23 +159,17 @@ class Pipeline:
         assert found is not None, "a granted message is kept"
         return found[0]
 
-    def us_per_message(self) -> dict[str, float]:
-        """The median of each stage over all steps but the first, which has nothing to settle."""
-        return {
-            name: statistics.median(times[1:]) / self.batch * 1e6
-            for name, times in self.times.items()
-        }
-
     def close(self) -> None:
         """Closes the store."""
         self.store.close()
 
     def _exchange(self) -> None:
         """What was granted goes out; the SMSC answers all of it, and sends the receipts."""
-        esme, time_of, now = self._esme, self._time, 0.0
+        esme, time_of, now = self._esme, self.meter, 0.0
+        wall = self._wall()
         submits = time_of(
             "take and build",
-            lambda: self._dispatch.take(self._slot, self.store, esme.room, _wall()),
+            lambda: self._dispatch.take(self._slot, self.store, esme.room, wall),
         )
         assert isinstance(submits[0].tag, bytes), "our tags are octets"
         self._last_tag = submits[0].tag
@@ -139,7 +177,7 @@ class Pipeline:
         octets = time_of("data to send", esme.data_to_send)
         answered = self._answer(octets)
         self._signals = time_of("receive PDUs", lambda: esme.receive_data(answered, now))
-        settlement = time_of("settle", lambda: settle(self._signals, self._profile, _wall()))
+        settlement = time_of("settle", lambda: settle(self._signals, self._profile, wall))
         self._settled = settlement.changes
 
     def _answer(self, octets: bytes) -> bytes:
@@ -160,13 +198,3 @@ class Pipeline:
         self._smsc.accept_bind(asked, "bench", 0.0)
         self._esme.receive_data(self._smsc.data_to_send(), 0.0)
         self._dispatch.bind_up(self._slot, lambda: None)
-
-    def _time(self, stage: str, call: Callable[[], _T]) -> _T:
-        start = time.perf_counter()
-        result = call()
-        self.times.setdefault(stage, []).append(time.perf_counter() - start)
-        return result
-
-
-def _wall() -> int:
-    return time.time_ns() // 1_000_000
