@@ -114,8 +114,10 @@ class Ledger(Book):
 
     def grant(self, message: Message, indexes: list[int], bind: int) -> list[bytes]:
         """Opens a grant on a bind of the message's carrier for each segment; their tags."""
-        message.bind = bind
-        message.held = ""
+        if message.bind != bind:
+            message.bind = bind
+        if message.held:
+            message.held = ""
         parts, now = message.parts, self.now
         if message.reference < 0 and len(parts) > 1:
             wide = message.form is not None and message.form.long_message in _WIDE
@@ -132,7 +134,8 @@ class Ledger(Book):
         self.messages.touch(message)
         if not life.is_waiting(message):
             self.waiting.remove(message)
-            message.retry_at = 0
+            if message.retry_at:
+                message.retry_at = 0
         return tags
 
     def expire(self, message: Message) -> bool:

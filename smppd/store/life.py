@@ -127,10 +127,12 @@ def answer(
     part = message.parts[index]
     if part.state != GRANTED:
         return []
-    part.resent = part.doubted
+    if part.resent != part.doubted:
+        part.resent = part.doubted
     part.answered_at = at
     part.sequence_number = sequence_number
-    part.command_status = status
+    if part.command_status != status:
+        part.command_status = status
     if verdict is Verdict.TAKEN:
         part.state = TAKEN
         part.smsc_id = smsc_id
@@ -217,7 +219,8 @@ def receive(message: Message, index: int, receipt: Receipt, at: int, done_at: in
     part.receipt_stat, part.receipt_err = _words_of(receipt)
     part.receipt_at = at
     part.receipt_raw = receipt.raw[:RECEIPT_RAW_MAX]
-    part.done_at = done_at
+    if done_at:
+        part.done_at = done_at
     if message.state == QUEUED and all(one.state == TAKEN for one in message.parts):
         return _settle_by_receipt(message)
     return judge(message)
