@@ -11,13 +11,19 @@ line, and answers with its ``LoadResult`` as JSON.
 
 from __future__ import annotations
 
+import gc
 import select
 import socket
 import sys
 import time
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import msgspec
+
+from bench.submits import Encoding, is_lost, make_lines, make_text, number_of
 
 RECEIVE_BYTES_MAX: Final = 256 * 1024
 """One read: more than a Unix socket buffers."""
@@ -31,40 +37,39 @@ TAKEN_EVENTS: Final = 1_000
 IDLE_SECONDS_MAX: Final = 60.0
 """Without an octet from the daemon the run is over, and its ledger will not balance."""
 
-TEXT_CHARACTERS: Final = 90
-"""Of a single segment, and of the last one of several."""
-
-SEGMENT_CHARACTERS: Final = 153
-"""GSM-7 characters in each of several segments (3GPP TS 23.040 s9.2.3.24.1)."""
-
-NUMBERS: Final = 100_000_000
-"""Destinations there are: +4917 and eight digits, each a valid number."""
-
-NUMBER_STRIDE: Final = 6_700_417
-"""Coprime to NUMBERS, so that all destinations differ and neighbours are far apart."""
-
 FINALS: Final = frozenset(("delivered", "failed", "expired", "unconfirmed"))
 """Events after which nothing more is to come; ``sent`` is not one, as a receipt is asked for."""
 
-_WORDS: Final = "Your parcel is on its way and arrives on Monday between ten and twelve. "
 
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """What to submit: ``messages`` of ``segments`` each, at most ``client_window`` not final.
 
-class Load(msgspec.Struct, frozen=True):
-    """What to submit: ``messages`` of ``segments`` each, at most ``client_window`` not final."""
+    With a ``rate`` they are due at even times, so many a second, whether earlier ones are final or
+    not; a message that its window held up is written as soon as there is room. ``loss`` is the
+    share of messages that get no receipt, by their destination; for those ``sent`` is the end.
+    ``clocks`` is a file for the times of every message ("": none), see ``Clocks``. ``patience``
+    is how many seconds to wait for an octet while something is owed.
+    """
 
     socket: str
     messages: int
     client_window: int
     segments: int = 1
+    encoding: Encoding = "gsm7"
+    rate: float = 0.0
+    loss: float = 0.0
+    clocks: str = ""
+    patience: float = IDLE_SECONDS_MAX
 
 
 class LoadResult(msgspec.Struct, frozen=True):
     """The client's ledger, and what it measured.
 
     ``seconds`` run from the first octet written to the last final event. ``doubles`` are final
-    events beyond one a message. Latencies are milliseconds from the write of the submit's batch to
-    the read of its answer or final event, median and 99th percentile; at a full window they are
-    the window's length over the rate, and no property of the daemon.
+    events beyond one a message; ``undelivered`` are the messages without ``delivered``, by index.
+    Latencies are milliseconds from the write of the submit's batch to the read of its answer or
+    final event, median and 99th percentile; at a full window they are the window's length over the
+    rate, and no property of the daemon. ``late_ms`` is how much later than due they were written.
     """
 
     accepted: int
@@ -78,6 +83,39 @@ class LoadResult(msgspec.Struct, frozen=True):
     cpu_seconds: float
     accepted_ms: list[float]
     final_ms: list[float]
+    late_ms: list[float] = []
+    undelivered: list[int] = []
+
+
+class Clocks:
+    """When each message was written, accepted, told as sent, and final: seconds of CLOCK_MONOTONIC,
+    which is one clock for all processes of a host. 0: not yet."""
+
+    def __init__(self, messages: int) -> None:
+        zeros = bytes(messages * 8)
+        self.written = array("d", zeros)
+        self.accepted = array("d", zeros)
+        self.sent = array("d", zeros)
+        self.final = array("d", zeros)
+
+    def save(self, path: Path) -> None:
+        """Writes the four, one after the other."""
+        path.write_bytes(
+            b"".join(
+                each.tobytes() for each in (self.written, self.accepted, self.sent, self.final)
+            )
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Clocks:
+        """What ``save`` wrote."""
+        times = array("d", path.read_bytes())
+        count = len(times) // 4
+        clocks = cls(count)
+        clocks.written, clocks.accepted, clocks.sent, clocks.final = (
+            times[at * count : (at + 1) * count] for at in range(4)
+        )
+        return clocks
 
 
 class Line(msgspec.Struct, gc=False):
@@ -92,29 +130,14 @@ class Line(msgspec.Struct, gc=False):
 _decode_lines = msgspec.json.Decoder(Line).decode_lines
 
 
-def make_lines(first: int, last: int, text: str) -> bytes:
-    """The submits ``first`` to ``last`` - 1: every ref, destination and text is another one."""
-    template = (
-        f'{{"type":"submit","ref":"%08d","to":"+4917%08d","from":"ACME","text":"#%08d {text}"}}\n'
-    )
-    return "".join(
-        [template % (index, index * NUMBER_STRIDE % NUMBERS, index) for index in range(first, last)]
-    ).encode("ascii")
-
-
-def make_text(segments: int) -> str:
-    """What follows the number in each text, so that it needs ``segments`` segments of GSM-7."""
-    length = SEGMENT_CHARACTERS * (segments - 1) + TEXT_CHARACTERS - len("#00000000 ")
-    return (_WORDS * (length // len(_WORDS) + 1))[:length]
-
-
 class Client:
     """The run's state: how far submits, answers and finals have come."""
 
     def __init__(self, connection: socket.socket, load: Load) -> None:
+        self.clocks = Clocks(load.messages)
         self._connection = connection
         self._load = load
-        self._text = make_text(load.segments)
+        self._text = make_text(load.segments, load.encoding)
         self._output = b""
         self._partial = b""
         self._submitted = 0
@@ -124,87 +147,126 @@ class Client:
         self._seq = 0
         self._taken = 0
         self._counts = dict.fromkeys(("accepted", "rejected", "error", "sent", "delivered"), 0)
-        self._other_finals = 0
-        self._started = [0.0] * load.messages
-        self._accepted_after: list[float] = []
-        self._final_after: list[float] = []
+        self._delivered = bytearray(load.messages)
+        self._start = 0.0
+        self._heard = 0.0
 
     def run(self) -> LoadResult:
         """Submits everything and returns when all is final, or nothing comes any more."""
-        poll = select.poll()
-        cpu, start = time.process_time(), time.perf_counter()
-        last = start
+        cpu = time.process_time()
+        self._start = self._heard = time.monotonic()
         while self._settled < self._load.messages:
             self._fill()
-            wanted = select.POLLIN | (select.POLLOUT if self._output else 0)
-            poll.register(self._connection, wanted)
-            ready = poll.poll(IDLE_SECONDS_MAX * 1000)
-            if not ready:
-                break
-            if ready[0][1] & select.POLLOUT:
+            wanted = [self._connection] if self._output else []
+            readable, writable, _ = select.select([self._connection], wanted, [], self._timeout())
+            if writable:
                 self._output = self._output[self._connection.send(self._output) :]
-            if ready[0][1] & ~select.POLLOUT:
+            if readable:
                 data = self._connection.recv(RECEIVE_BYTES_MAX)
                 if not data:
                     break
-                last = time.perf_counter()
-                self._read(data, last)
-        return self._conclude(last - start, time.process_time() - cpu)
+                self._heard = time.monotonic()
+                self._read(data)
+            elif self._is_forgotten():
+                break
+        return self._conclude(self._heard - self._start, time.process_time() - cpu)
 
     def _fill(self) -> None:
-        """Makes submits up to the window, once the earlier ones are written."""
+        """Makes submits up to the window, as far as they are due, once the others are written."""
         if self._output:
             return
-        load, first = self._load, self._submitted
-        out_max = load.client_window or load.messages
-        last = min(load.messages, self._settled + out_max, first + LINES_MAX)
+        first, last = self._submitted, self._last_due()
         if last > first:
             self._output = make_lines(first, last, self._text)
-            self._started[first:last] = [time.perf_counter()] * (last - first)
+            self.clocks.written[first:last] = array("d", [time.monotonic()]) * (last - first)
             self._submitted = last
         if self._seq - self._taken >= TAKEN_EVENTS:
             self._taken = self._seq
             self._output += b'{"type":"taken","seq":%d}\n' % self._seq
 
-    def _read(self, data: bytes, now: float) -> None:
+    def _last_due(self) -> int:
+        """The message before which all may be written now."""
+        load = self._load
+        last = min(self._window_end(), self._submitted + LINES_MAX)
+        if load.rate:
+            last = min(last, int((time.monotonic() - self._start) * load.rate) + 1)
+        return last
+
+    def _window_end(self) -> int:
+        load = self._load
+        return min(load.messages, self._settled + (load.client_window or load.messages))
+
+    def _timeout(self) -> float:
+        """Seconds until the next message is due, or until there is nothing to hope for."""
+        load = self._load
+        if load.rate and not self._output and self._submitted < self._window_end():
+            return max(self._start + self._submitted / load.rate - time.monotonic(), 0.0)
+        return load.patience
+
+    def _is_forgotten(self) -> bool:
+        """Whether something is owed, and nothing has come for too long."""
+        is_owed = self._submitted > self._settled
+        return is_owed and time.monotonic() - self._heard >= self._load.patience
+
+    def _read(self, data: bytes) -> None:
         end = data.rfind(b"\n") + 1
         lines = _decode_lines(self._partial + data[:end]) if end else []
         self._partial = data[end:] if end else self._partial + data
-        counts, started = self._counts, self._started
+        counts, now = self._counts, self._heard
+        accepted, sent = self.clocks.accepted, self.clocks.sent
+        loss = self._load.loss
         for line in lines:
             if line.type != "event":
                 counts[line.type] += 1
-                self._accepted_after.append(now - started[self._answered])
+                accepted[self._answered] = now
                 self._answered += 1
                 continue
             self._seq = line.seq
-            if line.event in counts:
-                counts[line.event] += 1
-            if line.event in FINALS:
-                assert line.ref is not None, "our events have our refs"
-                self._settle(int(line.ref), line.event, now)
+            assert line.ref is not None, "our events have our refs"
+            index = int(line.ref)
+            if line.event == "sent":
+                counts["sent"] += 1
+                sent[index] = now
+                if loss and is_lost(number_of(index), loss):
+                    self._settled += 1
+            elif line.event in FINALS:
+                self._settle(index, line.event)
 
-    def _settle(self, index: int, event: str, now: float) -> None:
-        self._other_finals += event != "delivered"
+    def _settle(self, index: int, event: str) -> None:
+        if event == "delivered":
+            self._counts["delivered"] += 1
+            self._delivered[index] = 1
         self._settled += not self._finals[index]
         self._finals[index] = min(self._finals[index] + 1, 255)
-        self._final_after.append(now - self._started[index])
+        self.clocks.final[index] = self._heard
 
     def _conclude(self, seconds: float, cpu_seconds: float) -> LoadResult:
-        counts = self._counts
+        counts, clocks, load = self._counts, self.clocks, self._load
         return LoadResult(
             accepted=counts["accepted"],
             rejected=counts["rejected"],
             errors=counts["error"],
             sent=counts["sent"],
             delivered=counts["delivered"],
-            other_finals=self._other_finals,
+            other_finals=sum(self._finals) - counts["delivered"],
             doubles=sum(count - 1 for count in self._finals if count > 1),
             seconds=seconds,
             cpu_seconds=cpu_seconds,
-            accepted_ms=_percentiles(self._accepted_after),
-            final_ms=_percentiles(self._final_after),
+            accepted_ms=_percentiles(differences(clocks.written, clocks.accepted)),
+            final_ms=_percentiles(differences(clocks.written, clocks.final)),
+            late_ms=_percentiles(self._lateness()) if load.rate else [],
+            undelivered=[index for index, told in enumerate(self._delivered) if not told],
         )
+
+    def _lateness(self) -> list[float]:
+        rate, start = self._load.rate, self._start
+        written = self.clocks.written[: self._submitted]
+        return [time - (start + index / rate) for index, time in enumerate(written)]
+
+
+def differences(starts: Sequence[float], ends: Sequence[float]) -> list[float]:
+    """From each start to its end, of those that have both; in the order of the messages."""
+    return [end - start for start, end in zip(starts, ends, strict=True) if start and end]
 
 
 def _percentiles(seconds: list[float]) -> list[float]:
@@ -230,12 +292,16 @@ def connect(load: Load) -> socket.socket:
 
 def main() -> None:
     """Between ``ready`` and the line that follows it, the runner reads the others' clocks."""
+    gc.disable()  # nothing here refers in circles
     load = msgspec.json.decode(sys.argv[1], type=Load)
     with connect(load) as connection:
         client = Client(connection, load)
         print("ready", flush=True)
         sys.stdin.readline()
-        print(msgspec.json.encode(client.run()).decode(), flush=True)
+        result = client.run()
+    if load.clocks:
+        client.clocks.save(Path(load.clocks))
+    print(msgspec.json.encode(result).decode(), flush=True)
 
 
 if __name__ == "__main__":

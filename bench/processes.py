@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, NamedTuple
+from typing import IO, Final, NamedTuple, Self
 
 import msgspec
 
@@ -35,7 +35,8 @@ PORTS: Final = range(20_000, 30_000)
 ROOT: Final = Path(__file__).parent.parent
 """Where ``smppd`` and ``bench`` are imported from, in every process."""
 
-_TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
+_CPUCLOCK_SCHED: Final = 2
+"""With a process's id, the clock of the CPU time it has had (clock_getcpuclockid(3) on Linux)."""
 
 
 class RunFailed(Exception):
@@ -60,7 +61,7 @@ class Child:
             except OSError as error:
                 raise RunFailed(f"{command[0]}: {error.strerror}") from error
 
-    def __enter__(self) -> Child:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -81,9 +82,12 @@ class Child:
         return self._process.pid
 
     def cpu_seconds(self) -> float:
-        """User and system time of all its threads so far, in the kernel's ticks of 10 ms."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+        """User and system time of all its threads so far, to the microsecond."""
+        return time.clock_gettime(~self.pid << 3 | _CPUCLOCK_SCHED)
+
+    def core_wait_seconds(self) -> float:
+        """How long its main thread was ready to run so far, and others had the cores."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
 
     def private_bytes(self) -> int:
         """RssAnon: what is its own, without the pages of files that LMDB maps."""
@@ -139,10 +143,11 @@ class Child:
 
 
 class Usage(NamedTuple):
-    """What processes have used so far, in CPU seconds."""
+    """CPU seconds that processes have used so far, and seconds that the daemon had no core."""
 
     daemon: float
     sinks: float
+    daemon_waited: float
 
 
 class MemoryWatch:

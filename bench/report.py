@@ -16,8 +16,12 @@ from typing import Final
 
 import msgspec
 
+from bench.centre import IdFormat, SinkLedger
+from bench.ledgers import Ledgers, StoreLedger, find_faults
 from bench.load import LoadResult
+from bench.passes import Passes
 from bench.processes import CommitCounts
+from bench.submits import Encoding
 
 FSYNC_BLOCK_BYTES: Final = 4096
 """One page: the least that LMDB makes durable."""
@@ -29,18 +33,35 @@ BUSY_SHARE: Final = 0.9
 """Of a core: a process above it has no time left, and sets the pace."""
 
 
+WAITED_SHARE: Final = 0.05
+"""Of the time: a daemon that waited so long for a core was measured on a busy host."""
+
+PACE_SHARE: Final = 0.9
+"""Of a pace that was asked for: a run that comes so near was held back by it."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for. Windows are of one bind; ``client_window`` 0 is no bound."""
+    """What was asked for.
+
+    Windows are of one bind; ``client_window`` 0 is no bound. ``rate`` is the messages a second that
+    the client submits, ``throughput`` the submit_sm a second that a carrier takes, 0: as many as
+    can be. ``receipt_delay`` is in seconds, ``receipt_loss`` a share. ``sink``: another SMSC.
+    """
 
     messages: int
-    segments: int
-    carriers: int
-    binds: int
-    window: int
-    client_window: int
-    receipt_delay: float
-    id_format: str
-    sink: str
+    segments: int = 1
+    encoding: Encoding = "gsm7"
+    carriers: int = 1
+    binds: int = 1
+    window: int = 100
+    throughput: float = 0.0
+    client_window: int = 2_000
+    rate: float = 0.0
+    receipt_delay: float = 0.0
+    receipt_window: int = 100
+    receipt_loss: float = 0.0
+    id_format: IdFormat = "hex"
+    sink: str = ""
 
 
 class Host(msgspec.Struct, frozen=True):
@@ -54,30 +75,35 @@ class Host(msgspec.Struct, frozen=True):
     fsync_us: float
 
 
-class SinkLedger(msgspec.Struct, frozen=True):
-    """Of what an SMSC reports at its end: submit_sm answered ESME_ROK."""
-
-    accepted: int
-
-
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. Memory in bytes; CPU in seconds, from the first message in to the last final."""
+    """One run. Memory in bytes; CPU in seconds, from the first message in to the last final.
+
+    ``daemon_waited`` are seconds that its loop was ready to run and others had the cores;
+    ``passes`` are of that loop in that time, where the daemon was asked for them.
+    """
 
     load: LoadResult
-    sink_accepted: int
+    sink: SinkLedger
+    store: StoreLedger
     daemon_cpu: float
+    daemon_waited: float
     sink_cpu: float
     private_end: int
     private_peak: int
     commits: CommitCounts
+    passes: Passes | None = None
+
+    def ledgers(self) -> Ledgers:
+        """What each process counted."""
+        return Ledgers(self.load, self.sink, self.store)
 
     def rate(self) -> float:
         """Messages a second, from the first one in to the last one final."""
-        return self.load.delivered / self.load.seconds
+        return self.load.sent / self.load.seconds
 
     def cpu_per_thousand(self) -> float:
         """The daemon's CPU seconds for 1,000 messages."""
-        return self.daemon_cpu / max(self.load.delivered, 1) * 1000
+        return self.daemon_cpu / max(self.load.sent, 1) * 1000
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -101,37 +127,26 @@ class Report(msgspec.Struct, frozen=True):
     runs: list[Run]
 
 
-def find_faults(settings: Settings, run: Run) -> list[str]:
-    """Where the ledgers of app and carrier differ.
-
-    Every message has had its own final event, and the carrier has accepted as many segments as
-    they have: so none was lost, and none was sent twice.
-    """
-    load, messages = run.load, settings.messages
-    expected = (
-        ("accepted by the daemon", load.accepted, messages),
-        ("rejected by the daemon", load.rejected, 0),
-        ("answered error", load.errors, 0),
-        ("told as sent", load.sent, messages),
-        ("told as delivered", load.delivered, messages),
-        ("told as ended otherwise", load.other_finals, 0),
-        ("told twice", load.doubles, 0),
-        ("segments accepted by the SMSC", run.sink_accepted, messages * settings.segments),
-    )
-    return [f"{what}: {count}, not {wanted}" for what, count, wanted in expected if count != wanted]
-
-
-def find_pace(run: Run, cores: int) -> str:
-    """Which process set the pace, by its share of a core."""
+def find_pace(settings: Settings, run: Run, cores: int) -> str:
+    """Which process set the pace, by its share of a core; or what was asked to."""
     seconds = run.load.seconds
     daemon, sink = run.daemon_cpu / seconds, run.sink_cpu / seconds
     client = run.load.cpu_seconds / seconds
+    waited = run.daemon_waited / seconds
     shares = f"daemon {daemon:.0%}, SMSC {sink:.0%}, client {client:.0%} of a core"
+    if waited >= WAITED_SHARE:
+        shares += f" (others had the daemon's core for {waited:.0%} of the time)"
+    for name, share in (("the SMSC", sink), ("the client", client)):
+        if share > BUSY_SHARE and daemon < BUSY_SHARE:
+            return f"{name} was the bottleneck, not the daemon: {shares}"
+    asked = settings.throughput * settings.carriers / settings.segments
+    for what, pace in (("--rate", settings.rate), ("--throughput", asked)):
+        if pace and run.rate() > PACE_SHARE * pace:
+            return f"{what} set the pace: {shares}"
     if daemon >= BUSY_SHARE:
         return f"the daemon set the pace: {shares}"
-    for name, share in (("the SMSC", sink), ("the client", client)):
-        if share > BUSY_SHARE:
-            return f"{name} was the bottleneck, not the daemon: {shares}"
+    if daemon + waited >= BUSY_SHARE:
+        return f"the daemon set the pace, and had to wait for a core: {shares}"
     if daemon + sink + client > BUSY_SHARE * cores:
         return f"the cores were the bottleneck: {shares}, and there are {cores}"
     if daemon > 2 * max(sink, client):
@@ -144,20 +159,24 @@ def make_report(settings: Settings, host: Host, runs: list[Run]) -> Report:
     return Report(
         settings=settings,
         host=host,
-        rate=_spread([run.rate() for run in runs]),
-        cpu_seconds_per_thousand=_spread([run.cpu_per_thousand() for run in runs], 5),
-        private_peak=_spread([run.private_peak for run in runs]),
+        rate=spread([run.rate() for run in runs]),
+        cpu_seconds_per_thousand=spread([run.cpu_per_thousand() for run in runs], 5),
+        private_peak=spread([run.private_peak for run in runs]),
         faults=[
             f"run {number}: {fault}"
             for number, run in enumerate(runs, 1)
-            for fault in find_faults(settings, run)
+            for fault in find_faults(run.ledgers(), settings.messages, settings.segments)
         ],
-        notes=[f"run {number}: {find_pace(run, host.cores)}" for number, run in enumerate(runs, 1)],
+        notes=[
+            f"run {number}: {find_pace(settings, run, host.cores)}"
+            for number, run in enumerate(runs, 1)
+        ],
         runs=runs,
     )
 
 
-def _spread(values: Sequence[float], digits: int = 0) -> Spread:
+def spread(values: Sequence[float], digits: int = 0) -> Spread:
+    """Of one figure over the runs, each rounded to so many digits after the point."""
     ordered = sorted(round(value, digits) for value in values)
     return Spread(ordered[0], statistics.median(ordered), ordered[-1])
 
@@ -185,14 +204,15 @@ def measure_fsync(directory: Path) -> float:
     path = directory / "fsync.probe"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        times = [_time_fsync(descriptor, number) for number in range(FSYNC_TIMES)]
+        times = [time_fsync(descriptor, number) for number in range(FSYNC_TIMES)]
     finally:
         os.close(descriptor)
         path.unlink()
     return statistics.median(times)
 
 
-def _time_fsync(descriptor: int, number: int) -> float:
+def time_fsync(descriptor: int, number: int) -> float:
+    """Writes a page of ``number``; the seconds until the disk has it."""
     start = time.perf_counter()
     os.pwrite(descriptor, bytes([number & 0xFF]) * FSYNC_BLOCK_BYTES, 0)
     os.fdatasync(descriptor)
