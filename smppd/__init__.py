@@ -52,14 +52,16 @@ The house, from the roof down
     traffic                         binds, commits, and what goes where
     store  config                   LMDB; TOML
     smpp  text  routing  policy     siblings, blind to one another
-    errors  faults  log  systemd    the ground
+    errors  faults  log  systemd  turns    the ground
 
 Rooms, file by file (``policy`` is drawn, and not built yet):
 
 ``errors``   the exception tree        ``systemd``  notify, watchdog, sockets, credentials
 ``faults``   where tests end the process
+``turns``    long work in a thread beside the loop
 ``log/``     structlog, once: lines for operators
     ``writer``     to whom nobody reads, without waiting  ``notices``    one line for a thousand
+    ``importing``  structlog, without rich
 ``ctl/``     smppctl's commands
     ``options``    what all verbs share                   ``messages``    send, quote, cancel, tail
     ``looking``    verbs that change nothing              ``operating``   verbs that do
@@ -87,10 +89,10 @@ Rooms, file by file (``policy`` is drawn, and not built yet):
     ``minute``     what each carrier did                  ``outside``    all it gets from there
     ``descriptors`` how many apps there may be
     ``disk``       when it is full, for the log
-    ``keeping``    backup, export, forget
+    ``keeping``    backup, export, forget                 ``garbage``    when it is collected
 ``metrics/`` for Prometheus
     ``measures``   every metric, one table                ``server``      a page over HTTP
-    ``lag``        how late the loop is
+    ``lag``        how late the loop is                   ``passes``     how long it is busy
 ``config/``  typed TOML, every problem at once
     ``model``      every key, its bounds and its default  ``load``        a whole directory
     ``tables``     a table becomes a struct, key by key   ``values``      durations, sizes, users
@@ -115,8 +117,8 @@ Rooms, file by file (``policy`` is drawn, and not built yet):
 ``routing/`` who takes it, at what cost
     ``msisdn``     numbers                                ``sender``      source addresses
     ``table``      who takes a number, and what moved     ``offers``      its words
-    ``compile``    routes and sheets become offers        ``sheet``       a rate sheet from CSV
-    ``choice``     which offers a message may take
+    ``finding``    a number's offers, when it comes       ``sheet``       a rate sheet from CSV
+    ``compile``    all offers of all prefixes             ``choice``      what a message may take
 ``store/``   LMDB, synchronous
     ``changes``    what can happen                        ``records``     what is kept
     ``store``      one transaction a batch                ``rules``       the configuration's say
@@ -129,6 +131,8 @@ Rooms, file by file (``policy`` is drawn, and not built yet):
     ``matching``   whose receipt this is                  ``keys``        how things are found
     ``events``     an event's line                        ``eventlog``    each app's lines in order
     ``index``      random keys: recent ones in memory     ``deadlines``   what is due when
+    ``runs``       and the others in sorted runs          ``merging``     fewer, larger runs
+    ``blocks``     a page of a run                        ``sieve``       which run may have a key
     ``references`` which number joins the segments        ``retention``   what ages out
     ``tags``       the messages of a campaign             ``search``      found by what is known
     ``view``       a message as ``query`` shows it        ``trace``       and with every step

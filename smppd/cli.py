@@ -1,7 +1,10 @@
 """``smppd``: run the daemon, check a configuration, simulate its carriers, see it all work.
 
 Arguments in, exit codes and lines for people out; what a command does is in ``daemon``,
-``simulator`` and ``demo``. Exit codes are ``terminal``'s.
+``simulator``, ``demo`` and ``repair``. Exit codes are ``terminal``'s.
+
+Each command imports what it runs: a daemon that starts again has no use for a simulator, and a
+command that prints a version has none for a daemon.
 """
 
 from __future__ import annotations
@@ -13,24 +16,20 @@ import sys
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final, TextIO
+from typing import TYPE_CHECKING, Annotated, Final, TextIO
 
 import msgspec
-import structlog
-import trio
 import typer
 
-from smppd import __version__, daemon, demo, faults, log, repair, terminal
-from smppd.api.peers import find_apps
+from smppd import __version__, faults, log, terminal
 from smppd.config import Config, load, load_credential_names
-from smppd.daemon.outside import Outside
 from smppd.errors import ConfigError, StoreDamaged, StoreError, StoreRefused
 from smppd.log import plain
-from smppd.simulator import Place, SimulatedCarrier, serve
-from smppd.simulator.listen import place_of
-from smppd.simulator.settings import BadOption, read_profiles, read_tls
 from smppd.systemd import DropinCarrier, read_environment, render_dropin
 from smppd.terminal import count_of, to_json
+
+if TYPE_CHECKING:
+    from smppd.simulator import Place, SimulatedCarrier
 
 app = typer.Typer(
     help="A durable SMPP routing daemon with direct carrier binds.",
@@ -106,13 +105,17 @@ def run(
 
     A second SIGTERM ends it at once.
     """
+    import trio
+
+    from smppd import daemon
+
     loaded = terminal.load_or_fail(config)
     os.umask(os.umask(0) | OTHERS_WRITE)
     log.configure(log_level)
     sys.excepthook = log.report_crash
     # The watchdog of systemd ends us with SIGABRT: what did we hang on?
     faulthandler.enable(log.open_for_faults())
-    logger = structlog.get_logger("smppd.cli")
+    logger = log.get_logger("smppd.cli")
     try:
         armed = faults.arm_from(os.environ)
     except ValueError as error:
@@ -176,6 +179,8 @@ def verify(
 
     Exit 0 where it is sound, 65 where it is damaged.
     """
+    from smppd import repair
+
     raise typer.Exit(repair.verify(find_state(config, state), as_json=as_json))
 
 
@@ -190,6 +195,9 @@ def salvage(
 
     Exit 0 where all of it was there, 1 where something is lost.
     """
+    from smppd import repair
+    from smppd.daemon.outside import Outside
+
     now = Outside().read_wall_clock()
     raise typer.Exit(repair.salvage(find_state(config, state), to, now, as_json=as_json))
 
@@ -225,6 +233,8 @@ def systemd_dropin(
 
 def count_parts(config: Config) -> list[str]:
     """How much of everything a configuration has; sheets only where there are any."""
+    from smppd.api.peers import find_apps
+
     routing = config.routing
     prices = sum(len(sheet.prices) for sheet in routing.sheets)
     return [
@@ -288,6 +298,11 @@ def simulate(
 
     Each listens where it is configured to be.
     """
+    import trio
+
+    from smppd.simulator.listen import place_of
+    from smppd.simulator.settings import BadOption, read_profiles, read_tls
+
     loaded = terminal.load_or_fail(config)
     numbers = {
         "response_delay": response_delay,
@@ -324,11 +339,17 @@ def run_demo() -> None:
 
     Every outcome is checked.
     """
+    from smppd import demo
+
     raise typer.Exit(demo.run())
 
 
 async def serve_until_signal(places: list[Place], notices: TextIO) -> OSError | None:
     """Serves until SIGINT or SIGTERM, and says where; the fault when an address cannot be had."""
+    import trio
+
+    from smppd.simulator import serve
+
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             try:

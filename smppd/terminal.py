@@ -16,13 +16,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, NoReturn, TextIO, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO, cast
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, JustifyMethod
-from rich.table import Table
-from rich.text import Text
 from typer.core import TyperGroup
 
 from smppd.config import Config, load
@@ -30,6 +26,9 @@ from smppd.config.daemon_file import DAEMON_FILE
 from smppd.errors import ConfigError
 from smppd.log import has_colour, plain
 from smppd.systemd import credentials_directory
+
+if TYPE_CHECKING:
+    from rich.console import Console, JustifyMethod
 
 OK: Final = 0
 FAILED: Final = 1
@@ -232,6 +231,8 @@ def to_json(value: object) -> str:
 
 def console() -> Console:
     """stdout for rich: coloured only where that is wanted, and never wrapped too narrow."""
+    from rich.console import Console  # where a table is drawn: no daemon needs its 2 MB
+
     width = max(COLUMNS_MIN, shutil.get_terminal_size().columns)
     return Console(
         file=sys.stdout,
@@ -250,6 +251,8 @@ def is_drawn() -> bool:
 
 def print_summary(text: str) -> None:
     """The line over a table, for who looks at it."""
+    from rich.text import Text
+
     if is_drawn():
         console().print(Text(plain(text), style="bold"), soft_wrap=True)
 
@@ -279,6 +282,10 @@ def print_table(
 def _draw(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], styles: Mapping[str, str]
 ) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(
         title=title or None,
         title_justify="left",

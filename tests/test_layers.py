@@ -30,7 +30,7 @@ FLOORS = (
     ("traffic",),
     ("store", "config"),
     ("smpp", "text", "routing", "policy"),
-    ("errors", "faults", "log", "systemd"),
+    ("errors", "faults", "log", "systemd", "turns"),
 )
 
 # Rooms, and single modules of other rooms, that do no I/O of their own but the store's.

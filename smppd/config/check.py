@@ -24,6 +24,7 @@ from smppd.config.modes import (
 )
 from smppd.config.source import Key, Source, show_key
 from smppd.routing.sheet import find_longest
+from smppd.turns import in_turns
 
 WARNINGS_MAX: Final = 100
 """Listed; a sheet that fits none of its carrier's routes makes one a route."""
@@ -156,18 +157,26 @@ def _find_unreached(prices: dict[str, str], own: set[str]) -> list[str]:
     """The prefixes of ``prices`` that neither begin with one of ``own`` nor begin one."""
     begun = {prefix[:end] for prefix in own for end in range(len(prefix))}
     lengths = sorted({len(prefix) for prefix in own})
-    return [
-        prefix
-        for prefix in prices
-        if prefix not in begun and not any(prefix[:end] in own for end in lengths)
-    ]
+    missed = {
+        lead
+        for lead in _leads_of(prices, own)
+        if lead not in begun and not any(lead[:end] in own for end in lengths)
+    }
+    digits = max(lengths)
+    return [one for one in in_turns(prices) if one[:digits] in missed] if missed else []
 
 
 def _priced_prefixes(prices: dict[str, str], own: set[str]) -> set[str]:
     """Those of the routes' prefixes ``own`` that have a number which ``prices`` prices."""
-    longest = {find_longest(own, prefix) for prefix in prices}
+    longest = {find_longest(own, lead) for lead in _leads_of(prices, own)}
     below = {prefix for prefix in own if find_longest(prices, prefix) is not None}
     return below | {prefix for prefix in longest if prefix is not None}
+
+
+def _leads_of(prices: dict[str, str], own: set[str]) -> set[str]:
+    """As much of each prefix as the routes' prefixes ``own`` can tell apart: of 200,000 few."""
+    digits = max(map(len, own))
+    return {prefix[:digits] for prefix in in_turns(prices)}
 
 
 # -- a carrier by itself ----------------------------------------------------------------------

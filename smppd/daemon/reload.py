@@ -1,10 +1,10 @@
 """A new configuration for the running daemon: whole or not at all.
 
-Reading, checking, compiling and comparing happen in a thread, for 200,000 prices take a second;
-nothing is touched meanwhile. Then everything is exchanged between two passes of the loop, so no
-message is judged by half of each. A configuration with a problem changes nothing, and the answer
-says what to write. What a running daemon cannot change (its socket, its store) is reported and
-left.
+Reading, checking and comparing happen in a thread that rests most of the time (``turns``), for
+200,000 prices take a quarter of a second of CPU; nothing is touched meanwhile. Then everything is
+exchanged between two passes of the loop, so no message is judged by half of each. A configuration
+with a problem changes nothing, and the answer says what to write. What a running daemon cannot
+change (its socket, its store) is reported and left.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from smppd.daemon.build import build_table
 from smppd.errors import ConfigError
 from smppd.routing.table import RoutingTable
 from smppd.systemd import Notifier
+from smppd.turns import resting
 
 CHANGES_LOGGED_MAX: Final = 50
 """Lines of one reload: whoever changes more than that reads the answer of ``smppctl reload``."""
@@ -43,11 +44,12 @@ class Loaded(msgspec.Struct, frozen=True):
 
 def load_whole(old: Config, credentials: Path | None) -> Loaded | ConfigError:
     """Everything a reload of ``old`` needs, for a thread: it touches nothing that runs."""
-    try:
-        new = load(old.directory, credentials)
-    except ConfigError as error:
-        return error
-    return Loaded(keep_opened(old, new), build_table(new), compare(old, new))
+    with resting():
+        try:
+            new = load(old.directory, credentials)
+        except ConfigError as error:
+            return error
+        return Loaded(keep_opened(old, new), build_table(new), compare(old, new))
 
 
 def keep_opened(old: Config, new: Config) -> Config:
@@ -116,6 +118,8 @@ class Reloader:
         warnings = find_new_warnings(self.config, loaded.config)
         faults.reach("reload.loaded")
         self._swap(loaded.config, loaded.table)
+        # Whoever started us holds the first configuration for good: 20 MB where prices are 200,000.
+        self.config.routing.sheets.clear()
         self.config = loaded.config
         faults.reach("reload.swapped")
         for change in loaded.changes[:CHANGES_LOGGED_MAX]:

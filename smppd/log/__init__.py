@@ -20,13 +20,15 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import msgspec
-import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
 
+from smppd.log.importing import structlog
 from smppd.log.writer import LineWriter
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
 
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 """The levels there are, with the numbers structlog filters by."""
@@ -75,6 +77,11 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
         logger_factory=factory,
         cache_logger_on_first_use=True,
     )
+
+
+def get_logger(name: str) -> Any:
+    """structlog's logger, for who has nothing else of it."""
+    return structlog.get_logger(name)
 
 
 def dropped() -> int:

@@ -1,5 +1,8 @@
 """Routes and rate sheets become one dict: prefix to offers, in the order in which they are tried.
 
+For whoever must see all of it, such as a comparison of two tables; the daemon finds a number's
+offers without (``finding``).
+
 A sheet prices those routes of its carrier that have no cost. Where it changes a price below such a
 route's prefix, a prefix is added to the compiled table, unless the offers there are those of the
 shorter prefix anyway: 200,000 rows leave as many prefixes as there are changes, and as many lists
@@ -12,8 +15,9 @@ and keeps those on a stack: no prefix is ever searched for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 import msgspec
 
@@ -72,7 +76,6 @@ class Compiler:
         self._columns = {sheet.carrier: at for at, sheet in enumerate(self._sheets)}
         self._known: dict[tuple[str, Costs], Offers] = {}
         self._interned: dict[Offers, Offers] = {}
-        self._decimals: dict[str, Decimal] = {}
         self.by_prefix: dict[str, Offers] = dict(self._walk())
 
     def _walk(self) -> Iterator[tuple[str, Offers]]:
@@ -106,23 +109,10 @@ class Compiler:
         key = (chain[0], costs)
         offers = self._known.get(key)
         if offers is None:
-            found = tuple(self._find_offers(chain, costs))
+            routes = [self._routing.by_prefix[prefix] for prefix in chain]
+            found = order_offers(routes, lambda route: self._cost_of(route, costs))
             offers = self._known[key] = self._interned.setdefault(found, found)
         return offers
-
-    def _find_offers(self, chain: list[str], costs: Costs) -> Iterator[Offer]:
-        """Each carrier once: by its longest prefix, and there by its cheaper route."""
-        seen = set()
-        for prefix in chain:
-            priced = [
-                Offer(route.carrier, cost)
-                for route in self._routing.by_prefix[prefix]
-                if (cost := self._cost_of(route, costs)) is not None
-            ]
-            for offer in sorted(priced, key=lambda offer: self._decimal(offer.cost)):
-                if offer.carrier not in seen:
-                    seen.add(offer.carrier)
-                    yield offer
 
     def _cost_of(self, route: Route, costs: Costs) -> str | None:
         if route.cost is not None:
@@ -130,11 +120,30 @@ class Compiler:
         column = self._columns.get(route.carrier)
         return None if column is None else costs[column]
 
-    def _decimal(self, cost: str) -> Decimal:
-        found = self._decimals.get(cost)
-        if found is None:
-            found = self._decimals[cost] = Decimal(cost)
-        return found
+
+def order_offers(
+    chain: Sequence[Sequence[Route]], cost_of: Callable[[Route], str | None]
+) -> Offers:
+    """The offers of a chain of prefixes, the longest first: each carrier once, by its longest
+    prefix, and there by its cheaper route. One whose cost is None has no offer there."""
+    found: dict[str, Offer] = {}
+    for routes in chain:
+        priced = [
+            Offer(route.carrier, cost) for route in routes if (cost := cost_of(route)) is not None
+        ]
+        for offer in sorted(priced, key=_cost_as_number):
+            found.setdefault(offer.carrier, offer)
+    return tuple(found.values())
+
+
+def _cost_as_number(offer: Offer) -> Decimal:
+    return _read_decimal(offer.cost)
+
+
+@lru_cache(maxsize=4096)
+def _read_decimal(cost: str) -> Decimal:
+    """Of 200,000 prices few are different ones."""
+    return Decimal(cost)
 
 
 def compile_routes(routing: Routing, sheets: Sequence[RateSheet]) -> Mapping[str, Offers]:

@@ -11,14 +11,17 @@ What file this was and which route it prices is not known here.
 from __future__ import annotations
 
 import codecs
+import io
 import re
 from collections.abc import Container, Iterable, Iterator
 from decimal import Decimal
+from itertools import islice
 from typing import Final
 
 import msgspec
 
 from smppd.errors import Problem
+from smppd.turns import in_turns
 
 SHEET_BYTES_MAX: Final = 32 * 2**20
 """Of one file: a million rows; the widest sheets known have 200,000, in 4 MiB."""
@@ -77,35 +80,41 @@ def read_prices(data: bytes, name: str) -> dict[str, str] | list[Problem]:
         line = data.count(b"\n", 0, error.start) + 1
         wrong = f"byte {data[error.start]:#04x} is not UTF-8"
         return [Problem(name, "", wrong, "save it as CSV in UTF-8", line)]
-    return _Reading(name, text.replace("\r\n", "\n").split("\n")).read()
+    return _Reading(name, text.replace("\r\n", "\n")).read()
 
 
 class _Reading:
-    """One sheet being read; ``lines`` count from 1 for people."""
+    """One sheet being read, line by line: a list of 200,000 lines beside as many prices would leave
+    memory in pieces. Lines count from 1, as for people."""
 
-    def __init__(self, name: str, lines: list[str]) -> None:
+    def __init__(self, name: str, text: str) -> None:
         self.name = name
-        self.lines = lines
+        self.text = text
         self.problems: list[Problem] = []
         self.unlisted = 0
 
     def read(self) -> dict[str, str] | list[Problem]:
-        header = next((at for at, line in enumerate(self.lines) if line.strip()), None)
+        lines = iter(in_turns(self._lines()))
+        header = next((one for one in lines if one[1].strip()), None)
         if header is None:
             return [Problem(self.name, "", "is empty", "write prefix,cost and a price a line")]
-        separator = self._find_separator(header)
+        at, line = header
+        separator = self._find_separator(at, line.removesuffix("\n"))
         if separator is None:
             return self.problems
-        prices = self._read_rows(header + 1, separator)
+        prices = self._read_rows(lines, at + 1, separator)
         if not prices and not self.problems:
-            self._note(header + 1, "no price follows", "write a price a line, such as 49,0.0210")
+            self._note(at, "no price follows", "write a price a line, such as 49,0.0210")
         if self.unlisted:
             wrong = f"{self.unlisted} more lines are wrong"
             self.problems.append(Problem(self.name, "", wrong, "correct these first"))
         return self.problems or prices
 
-    def _find_separator(self, at: int) -> str | None:
-        line = self.lines[at]
+    def _lines(self) -> Iterator[tuple[int, str]]:
+        """Each with its number, and the line feed it ends in."""
+        return enumerate(io.StringIO(self.text, newline="\n"), 1)
+
+    def _find_separator(self, at: int, line: str) -> str | None:
         for separator in _SEPARATORS:
             if tuple(_bare(field).lower() for field in line.split(separator)) == HEADER:
                 return separator
@@ -113,16 +122,17 @@ class _Reading:
             remedy = "write prefix,cost on a line above it"
         else:
             remedy = "write prefix,cost and leave out other columns"
-        self._note(at + 1, f"{_shown(line)} is not the header", remedy)
+        self._note(at, f"{_shown(line)} is not the header", remedy)
         return None
 
-    def _read_rows(self, start: int, separator: str) -> dict[str, str]:
+    def _read_rows(
+        self, lines: Iterable[tuple[int, str]], start: int, separator: str
+    ) -> dict[str, str]:
         """The hot loop: most of 200,000 rows are right, and one match tells."""
-        match = re.compile(f"({PREFIX_PATTERN}){separator}({COST_PATTERN})").fullmatch
+        match = re.compile(f"({PREFIX_PATTERN}){separator}({COST_PATTERN})\n?").fullmatch
         prices: dict[str, str] = {}
         costs: dict[str, str] = {}  # Few are distinct: one text for each.
-        for at in range(start, len(self.lines)):
-            line = self.lines[at]
+        for at, line in lines:
             found = match(line)
             if found is None:
                 if not line.strip():
@@ -143,9 +153,9 @@ class _Reading:
         """Notes what is wrong with a row whose form is not the plain one."""
         known = len(self.problems)
         if not _PREFIX.fullmatch(prefix):
-            self._note_prefix(at + 1, prefix)
+            self._note_prefix(at, prefix)
         elif not _COST.fullmatch(cost):
-            self._note_cost(at + 1, prefix, cost)
+            self._note_cost(at, prefix, cost)
         else:
             return False
         assert len(self.problems) > known or self.unlisted, "what is wrong was noted"
@@ -172,10 +182,10 @@ class _Reading:
         if len(self.problems) >= SHEET_PROBLEMS_MAX:  # no search for what is not listed
             self.unlisted += 1
             return
-        rows = enumerate(self.lines[start:at], start + 1)
+        rows = islice(self._lines(), start - 1, None)
         first = next(n for n, row in rows if _bare(row.partition(separator)[0]) == prefix)
         wrong = f"prefix {prefix} stands on line {first} too"
-        self._note(at + 1, wrong, "keep one of them", "prefix")
+        self._note(at, wrong, "keep one of them", "prefix")
 
     def _note(self, line: int, wrong: str, remedy: str, key: str = "") -> None:
         if len(self.problems) < SHEET_PROBLEMS_MAX:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smppd.routing import table as table_module
-from smppd.routing.sheet import RateSheet
+from smppd.routing.sheet import RateSheet, find_longest
 from smppd.routing.table import (
     Considered,
     Match,
@@ -140,7 +140,7 @@ def test_key_is_the_same_in_every_process() -> None:
     found = RoutingTable([Route("49", "alpha", "0.1")], "USD").route_set_for("49")
 
     assert found is not None
-    assert found.key.hex() == "5c0f64ed59fd13c4"
+    assert found.key.hex() == "b48600d523670515"
 
 
 def test_key_changes_with_order_cost_and_currency() -> None:
@@ -151,9 +151,22 @@ def test_key_changes_with_order_cost_and_currency() -> None:
         ([Route("", "alpha", "1"), Route("", "beta", "1")], "EUR"),
     ]
 
-    keys = {next(iter(RoutingTable(routes, currency).route_sets)) for routes, currency in lists}
+    keys = {RoutingTable(routes, currency).key for routes, currency in lists}
 
     assert len(keys) == len(lists)
+
+
+def test_route_sets_of_another_table_have_other_keys() -> None:
+    tables = [
+        RoutingTable([Route("49", "alpha", "1"), Route("44", "alpha", cost)], "USD")
+        for cost in ("1", "2")
+    ]
+
+    found = [table.route_set_for("4915") for table in tables]
+
+    assert offers_of(found[0]) == offers_of(found[1])
+    keys = [one.key for one in found if one is not None]
+    assert len(set(keys)) == len(tables)
 
 
 def test_memo_stays_within_its_bound() -> None:
@@ -219,6 +232,36 @@ def test_table_with_sheets_finds_what_a_naive_search_finds(
     assert found == [
         sheet_offers_naively(routes, sheets, number, fallback) for number in numbers * 2
     ]
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    routes=SHEET_ROUTES,
+    sheets=SHEETS,
+    fallback=st.booleans(),
+    numbers=st.lists(st.text(alphabet=DIGITS, max_size=6), max_size=10),
+)
+def test_offers_found_for_a_number_are_those_of_the_compiled_table(
+    routes: list[Route], sheets: list[RateSheet], fallback: bool, numbers: list[str]
+) -> None:
+    table = RoutingTable(routes, "USD", sheets, fallback)
+
+    compiled = table.offers_by_prefix()
+
+    for number in numbers:
+        longest = find_longest(compiled, number)
+        expected = [] if longest is None else list(compiled[longest])
+        assert offers_of(table.route_set_for(number)) == expected
+
+
+def test_prefixes_of_every_length_count_whatever_country_they_begin_in() -> None:
+    prices = {"123456789012345": "0.1", "1234": "0.2", "44": "0.3", "447": "0.4", "4": "0.5"}
+    table = RoutingTable([Route("", "beta", None)], "USD", [RateSheet("beta", "b.csv", prices)])
+
+    numbers = ["123456789012345", "123456789012344", "441234", "447123", "4512", "123", "4"]
+    found = [[offer.cost for offer in offers_of(table.route_set_for(one))] for one in numbers]
+
+    assert found == [["0.1"], ["0.2"], ["0.3"], ["0.4"], ["0.5"], [], ["0.5"]]
 
 
 @settings(deadline=None, max_examples=200)
@@ -308,6 +351,9 @@ def test_many_prices_make_few_route_sets_and_prefixes() -> None:
 
     table = RoutingTable([Route("1", "beta", None)], "USD", [RateSheet("beta", "b.csv", prices)])
 
+    assert len(table.route_sets) == 0  # none was needed yet
+    for prefix in prices:
+        table.route_set_for(prefix)
     assert len(table.route_sets) == 3
     assert len(table.offers_by_prefix()) == 10_001  # the route's own, and where the price changes
 
