@@ -38,7 +38,9 @@ from smppd.store.changes import (
 from smppd.store.ledger import LedgerRules
 from smppd.store.records import CarrierProfile
 from smppd.store.retention import RetentionPeriods
+from smppd.store.search import DOUBTFUL_ROWS_MAX, DoubtSlice
 from smppd.store.store import Store
+from smppd.store.view import FoundMessage
 from smppd.text.segment import Form
 from smppd.traffic.dispatch import Dispatch, doubt_restored, recover
 from smppd.traffic.granting import DEFAULT_WEIGHTS
@@ -107,7 +109,7 @@ class House:
             name,
             binds=self._binds,
             window=self._window,
-            throughput=Throughput(self._throughput),
+            throughput=Throughput(self._throughput, keeps=True),
             bind=self._bind,
             form=profile.form,
             has_tlvs=profile.has_tlvs,
@@ -196,6 +198,16 @@ class House:
     def take(self, carrier: str = "alpha", bind: int = 0, room: int = 1_000) -> list[Submit]:
         """What the link of this bind would write now."""
         return self.dispatch.take(self.slot(carrier, bind), self.store, room, self.now)
+
+    def list_doubtful(self, limit: int) -> list[FoundMessage]:
+        """What the control verb lists, in its slices."""
+        doubts = DoubtSlice()
+        while doubts.after is not None:
+            doubts = self.store.look_at_doubts(doubts)
+        found: list[FoundMessage] = []
+        for start in range(0, len(doubts.oldest), DOUBTFUL_ROWS_MAX):
+            found += self.store.show_doubtful(doubts.oldest[start : start + DOUBTFUL_ROWS_MAX])
+        return found[:limit]
 
     def answer(
         self,

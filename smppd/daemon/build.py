@@ -24,7 +24,7 @@ from smppd.traffic.tls import build_tls
 
 
 def build_table(config: Config) -> RoutingTable:
-    """The routing table, compiled; for 200,000 rows to be called off the loop."""
+    """The routing table; for 200,000 rows to be called off the loop."""
     routing = config.routing
     return RoutingTable(routing.routes, routing.currency, routing.sheets, routing.fallback)
 
@@ -86,7 +86,7 @@ def build_state(carrier: CarrierConfig) -> CarrierState:
         carrier.name,
         binds=carrier.binds,
         window=carrier.window,
-        throughput=Throughput(carrier.throughput),
+        throughput=Throughput(carrier.throughput, keeps=True),
         bind=carrier.bind,
         form=build_form(carrier),
         has_tlvs=has_tlvs(carrier),

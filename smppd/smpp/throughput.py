@@ -9,6 +9,11 @@ The bucket
     most AHEAD_SECONDS of it is saved up (or one submit, and what grows in LATE_SECONDS): so in any
     ``t`` seconds no more go out than ``limit * t`` and one such burst.
 
+What is kept
+    Where that is wanted, a fifth of the burst is kept for what is urgent, at least one submit and
+    at most KEPT_MAX: the burst of a slow pace is one submit longer for it. Who asks keeps to it:
+    others are to be granted ``allowance - kept``. A pace that the carrier has cut keeps nothing.
+
 The cut
     At most one a second, as one overload is answered by a whole window of errors. The new pace is
     half of what was sent in the last second, since that and not the limit was too much, or half
@@ -40,6 +45,11 @@ AHEAD_SECONDS: Final = 0.1
 # How late a sender of single submits may ask without losing pace: the tick it wakes at
 # (traffic/granting.py), and a commit on a slow disk. Below 20 a second it is never two at once.
 LATE_SECONDS: Final = AHEAD_SECONDS / 2
+
+# What is kept of a burst for the urgent: enough for a few at once, and so little of a fast pace
+# that the others do not miss it.
+KEPT_MAX: Final = 4
+KEPT_SHARE: Final = 0.2
 
 # What "no limit" allows at once; more than any window.
 UNLIMITED: Final = 1_000_000
@@ -78,9 +88,10 @@ class _Spent(msgspec.Struct):
 class Throughput:
     """See the module. ``now`` is monotonic seconds, and never goes back between calls."""
 
-    def __init__(self, limit: float = 0.0) -> None:
+    def __init__(self, limit: float = 0.0, *, keeps: bool = False) -> None:
         if not 0 <= limit < math.inf:
             raise ValueError("a throughput is a number of submits a second, 0 for no limit")
+        self._keeps = keeps
         self._limit = limit
         self._ceiling = limit or math.inf
         self._pace = self._ceiling
@@ -127,11 +138,18 @@ class Throughput:
         self._spent += count
         self._remember(count, now)
 
-    def next_at(self, now: float) -> float:
-        """When ``allowance`` is at least one: ``now`` if it is already."""
-        if self.allowance(now):
+    @property
+    def kept(self) -> int:
+        """How many of those that may go are kept for what is urgent."""
+        if not self._keeps or self._slowed or self._pace == math.inf:
+            return 0
+        return min(max(int(self._pace * AHEAD_SECONDS * KEPT_SHARE), 1), KEPT_MAX)
+
+    def next_at(self, now: float, count: int = 1) -> float:
+        """When ``allowance`` is at least ``count``: ``now`` if it is already."""
+        if self.allowance(now) >= count:
             return now
-        return now + (1.0 - self._leave) / self._pace
+        return now + (count - self._leave) / self._pace
 
     def slow_down(self, now: float) -> None:
         """The carrier said ESME_RTHROTTLED or ESME_RMSGQFUL."""
@@ -171,7 +189,7 @@ class Throughput:
 
     def _burst(self) -> float:
         """What may go out at once after a silence."""
-        return max(1.0 + self._pace * LATE_SECONDS, self._pace * AHEAD_SECONDS)
+        return max(1.0 + self.kept + self._pace * LATE_SECONDS, self._pace * AHEAD_SECONDS)
 
     def _grow(self) -> None:
         """One step of the recovery; past the ceiling it is over."""

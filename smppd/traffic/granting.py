@@ -2,8 +2,9 @@
 
 A carrier is offered what is bound to it, and the groups whose first healthy offer it is now
 (``places``). Half-sent messages go first, then one-time codes; the other classes share what is
-left by their weights; within a class the groups and the apps take turns. All of it happens inside
-a commit, and none of it is known outside before that is on disk.
+left by their weights; within a class the apps take turns, segment by segment (``Turn``), and the
+groups of an app. All of it happens inside a commit, and none of it is known outside before that is
+on disk.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from smppd.store.ledger import Ledger
 from smppd.store.records import GRANTED, LANES, WAITING, Message
 from smppd.traffic.places import Places
 from smppd.traffic.queue import Refill, Row
-from smppd.traffic.roster import CarrierState, Group, Slot
+from smppd.traffic.roster import CarrierState, Group, Slot, Turn
 
 OTP_LANE: Final = LANES["otp"]
 SHARING_LANES: Final = (LANES["transactional"], LANES["promotional"])
@@ -27,8 +28,8 @@ _NEXT_LANE: Final = dict(zip(SHARING_LANES, reversed(SHARING_LANES), strict=True
 DEFAULT_WEIGHTS: Final[Mapping[str, int]] = {"transactional": 4, "promotional": 1}
 """Segments a lane is granted in its turn where both have any."""
 
-LOOKS_MAX: Final = 2_000
-"""Queue rows looked at in one commit, granted or found expired: some ten milliseconds."""
+LOOKS_MAX: Final = 500
+"""Queue rows looked at in one commit, granted or found expired: some five milliseconds."""
 
 PACE_TICK_SECONDS: Final = 0.02
 """Paced carriers are served in common ticks, so that they share commits: fifty a second. None loses
@@ -96,32 +97,41 @@ class Granting:
         start = self._turn % len(slots)
         for slot in slots[start:] + slots[:start]:
             free = slot.window - ledger.open_grants(carrier.name, slot.index)
-            room = min(free, carrier.throughput.allowance(now))
+            allowance = carrier.throughput.allowance(now)
+            room = min(free, allowance)
             if room <= 0:
                 continue
             self._marks.append((slot, len(slot.granted)))
-            granted = self._grant_slot(ledger, slot, room, free, now_ms)
+            spare = min(free - slot.reserve, allowance - carrier.throughput.kept)
+            granted = self._grant_slot(ledger, slot, room, spare, now_ms)
             if granted:
                 carrier.throughput.spend(granted, now)
                 self.granted += granted
                 self.woken.append(slot)
-        if carrier.throughput.allowance(now) <= 0 and carrier.has_work(now_ms):
-            next_at = ceil(carrier.throughput.next_at(now) / PACE_TICK_SECONDS) * PACE_TICK_SECONDS
+        self._note_pace(carrier, now, now_ms)
+
+    def _note_pace(self, carrier: CarrierState, now: float, now_ms: int) -> None:
+        """When the carrier's pace allows the next one, where something waits for that: of what is
+        kept for one-time codes only they are granted."""
+        throughput = carrier.throughput
+        if throughput.allowance(now) <= throughput.kept and carrier.has_work(now_ms):
+            count = 1 if throughput.allowance(now) <= 0 else throughput.kept + 1
+            next_at = throughput.next_at(now, count)
+            next_at = ceil(next_at / PACE_TICK_SECONDS) * PACE_TICK_SECONDS
             if self.paced_until is None or next_at < self.paced_until:
                 self.paced_until = next_at
 
-    def _grant_slot(self, ledger: Ledger, slot: Slot, room: int, free: int, now_ms: int) -> int:
+    def _grant_slot(self, ledger: Ledger, slot: Slot, room: int, spare: int, now_ms: int) -> int:
         """Grants up to ``room`` segments: half-sent messages, one-time codes, the rest.
 
-        ``free`` is the window's own room, of which some is kept for one-time codes. Returns how
-        many were granted.
+        ``spare`` is the room of which none is kept for one-time codes. Returns how many were
+        granted.
         """
         left = self._grant_half_sent(ledger, slot, room, now_ms)
         if left > 0:
             left -= self._grant_lane(ledger, slot, OTP_LANE, left, left, now_ms)
-        kept = max(slot.reserve - (free - room), 0)
-        if left > kept:
-            left -= self._grant_shares(ledger, slot, left - kept, now_ms)
+        if (rest := min(left, spare - (room - left))) > 0:
+            left -= self._grant_shares(ledger, slot, rest, now_ms)
         return room - left
 
     def _grant_half_sent(self, ledger: Ledger, slot: Slot, room: int, now_ms: int) -> int:
@@ -138,7 +148,9 @@ class Granting:
                 if message is not None and message.queue_group == own:
                     slot.carrier.own.push(message)
                 continue
-            room -= self._grant_message(ledger, slot, message, message.cost, room, now_ms)
+            granted = self._grant_message(ledger, slot, message, message.cost, room, now_ms)
+            slot.carrier.charge(message, granted)
+            room -= granted
             if not life.is_waiting(message):
                 slot.half_sent.pop(message_id, None)
         return room
@@ -149,7 +161,7 @@ class Granting:
         frees one place at a time."""
         carrier = slot.carrier
         credits = carrier.credits
-        live = [lane for lane in SHARING_LANES if carrier.own.lanes[lane] or carrier.ready[lane]]
+        live = [lane for lane in SHARING_LANES if carrier.turns[lane]]
         granted = 0
         while granted < room and len(live) > 1:
             lane = carrier.lane
@@ -173,56 +185,89 @@ class Granting:
     def _grant_lane(
         self, ledger: Ledger, slot: Slot, lane: int, room: int, share: int, now_ms: int
     ) -> int:
-        """Grants from one lane until ``share`` is used up: what is bound to the carrier, then the
-        groups it is the first healthy offer of, in turn. Returns how many were granted."""
-        carrier, used = slot.carrier, 0
-        if carrier.own.lanes[lane]:
-            used = self._grant_group(ledger, slot, carrier.own, lane, room, share, now_ms)
-        ready = carrier.ready[lane]
-        for _ in range(0 if self.is_stopping else len(ready)):
-            if used >= share:
-                break
-            group = next(iter(ready))
-            del ready[group]
-            used += self._grant_group(ledger, slot, group, lane, room - used, share - used, now_ms)
-            if group.lanes[lane]:
-                ready[group] = None
+        """Grants from one lane until ``share`` is used up, the apps taking turns; at most ``room``,
+        and beyond ``share`` only what the last message takes. Returns how many were granted."""
+        turns = slot.carrier.turns[lane]
+        used = idle = 0
+        while used < share and idle < len(turns):
+            app, turn = next(iter(turns.items()))
+            is_alone = len(turns) == 1
+            if turn.credit <= 0 and not is_alone:
+                turns[app] = turns.pop(app)
+                turn.credit += 1
+                idle = 0
+                continue
+            part = share - used if is_alone else min(turn.credit, share - used)
+            granted = self._grant_turn(ledger, slot, turn, lane, app, room - used, part, now_ms)
+            used += granted
+            turn.credit -= granted
+            if is_alone or granted < part:  # nobody to share with, or nothing more is due
+                turn.credit = 1
+            if granted >= part:
+                idle = 0
+            elif app in turns:
+                turns[app] = turns.pop(app)
+                idle += 1
         return used
 
-    def _grant_group(
+    def _grant_turn(
+        self,
+        ledger: Ledger,
+        slot: Slot,
+        turn: Turn,
+        lane: int,
+        app: str,
+        room: int,
+        share: int,
+        now_ms: int,
+    ) -> int:
+        """The same for one app: what is bound to the carrier, then its groups in turn."""
+        groups, own = turn.groups, slot.carrier.own
+        used = idle = 0
+        if own in groups:
+            used = self._grant_queue(ledger, slot, own, lane, app, room, share, now_ms)
+        while used < share and idle < len(groups) and not self.is_stopping:
+            group = next(iter(groups))
+            groups[group] = groups.pop(group)
+            part = 0 if group is own else share - used if len(groups) == 1 else 1
+            granted = self._grant_queue(ledger, slot, group, lane, app, room - used, part, now_ms)
+            used += granted
+            if 0 < part <= granted:
+                idle = 0
+            elif group in groups:
+                idle += 1
+        return used
+
+    def _grant_queue(
         self,
         ledger: Ledger,
         slot: Slot,
         group: Group,
         lane: int,
+        app: str,
         room: int,
         share: int,
         now_ms: int,
     ) -> int:
-        """Grants from one lane of one group, the apps taking turns; at most ``room``, and beyond
-        ``share`` only what its last message takes. Returns how many were granted."""
-        queues = group.lanes[lane]
+        """The same for one queue; one that turns out to be empty is gone."""
+        window, key = group.lanes[lane][app], group.key
         own = group is slot.carrier.own
         rows = _rows_not_half_sent(ledger, slot.carrier) if own else ledger.queue_rows
         cost = group.costs.get(slot.carrier.name)
-        find, key = ledger.messages.get, group.key
-        used = idle = 0
-        while used < share and idle < len(queues):
+        find = ledger.messages.get
+        used = 0
+        while used < share:
             if not self._looks:
                 self.next_at_ms = now_ms
                 break
-            app = next(iter(queues))
-            window = queues.pop(app)
             message_id = window.pop(now_ms, rows)
             if message_id is None:
-                if not window.is_empty():
-                    idle += 1
-                    queues[app] = window
+                if window.is_empty():
+                    group.drop(lane, app)
+                else:
                     self._note_due(window.next_due())
-                continue
+                break
             self._looks -= 1
-            queues[app] = window
-            idle = 0
             message = find(message_id)
             if message is not None and message.queue_group == key:
                 price = message.cost if cost is None else cost

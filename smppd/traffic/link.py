@@ -8,11 +8,12 @@ written, what was written and not answered go to the committer as one list.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
 import trio
+from msgspec import structs
 
 from smppd import faults
 from smppd.smpp.session import Session
@@ -56,6 +57,10 @@ _PHASES: Final[dict[type, str]] = {
     Doubted: "doubt",
 }
 """The fault points a change passes, before and after its commit."""
+
+END_SEGMENTS_MAX: Final = 200
+"""Of a lost bind, put back or told as doubtful in one commit: three milliseconds, where a window
+of a thousand would stop the loop for fifteen."""
 
 FLUSH_SECONDS_MAX: Final = 2.0
 """For the last octets of a closing session (an unbind_resp, a generic_nack)."""
@@ -295,11 +300,29 @@ class Link:
         self._slot.carrier.counts.add(changes, 0)
         self._give_back(self._dispatch.bind_down(self._slot), changes)
         await trio.aclose_forcefully(self._stream)
-        if changes and not self._committer.has_ended:
-            _reach(changes, "before_commit")
-            await self._committer.commit(changes)
-            _reach(changes, "after_commit")
+        for part in _cut(changes):
+            if self._committer.has_ended:
+                break
+            _reach(part, "before_commit")
+            await self._committer.commit(part)
+            _reach(part, "after_commit")
         self._committer.wake()
+
+
+def _cut(changes: list[Change]) -> Iterator[list[Change]]:
+    """The same in parts of END_SEGMENTS_MAX, a commit each. All of a message stays together, for
+    what is unknown of it is told at once."""
+    for change in changes:
+        if not isinstance(change, Doubted | GivenBack):
+            yield [change]
+            continue
+        tags, start = change.tags, 0
+        while start < len(tags):
+            end = start + END_SEGMENTS_MAX
+            while end < len(tags) and tags[end][:8] == tags[end - 1][:8]:
+                end += 1
+            yield [structs.replace(change, tags=tags[start:end])]
+            start = end
 
 
 def _reach(changes: list[Change], moment: str) -> None:

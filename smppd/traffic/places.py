@@ -32,6 +32,10 @@ from smppd.traffic.holding import Holding
 from smppd.traffic.queue import QueueWindow
 from smppd.traffic.roster import CarrierState, Group
 
+GROUPS_SPARE: Final = 1_000
+"""Groups without a message that are kept, some 600 octets each: more than are in use in turn where
+tables are small. A table of 200,000 prices may have as many lists of offers."""
+
 STALE_ROWS_MAX: Final = 200
 """Messages of a former routing table routed anew in one commit: about a millisecond."""
 
@@ -50,7 +54,7 @@ class Places:
         self._unread: set[bytes] = set()
         self._holding = Holding()
         self.rerouted = 0
-        self._add_route_sets()
+        self._groups_max = GROUPS_SPARE
 
     def load(self, ledger: Ledger) -> None:
         """Finds what waits on disk; inside the first commit of a start."""
@@ -58,7 +62,7 @@ class Places:
         own = self._own_groups()
         for address in ledger.queue_addresses():
             group = self._groups.get(address.group) or own.get(address.group)
-            self._find(address, group or self._group_after_refusals(ledger, address))
+            self._find(address, group or self._group_of_first(ledger, address))
         self._sort_stale()
 
     def anew(self) -> Places:
@@ -79,7 +83,7 @@ class Places:
 
     def set_table(self, table: RoutingTable) -> None:
         """A reload's table: where it differs, everything that waits is routed anew."""
-        is_same = table.route_sets.keys() == self._table.route_sets.keys()
+        is_same = table.key == self._table.key
         self._table = table
         if is_same:
             return
@@ -93,7 +97,6 @@ class Places:
             ]
         self._sort_stale()
         self._groups.clear()
-        self._add_route_sets()
 
     def carrier_added(self, carrier: CarrierState) -> None:
         """It may be an old acquaintance, with messages that are bound to it still."""
@@ -102,8 +105,7 @@ class Places:
 
     def carrier_replaced(self, old: CarrierState, new: CarrierState) -> None:
         """The same carrier with other binds takes over what waits for it."""
-        new.own.lanes = old.own.lanes
-        new.half_sent = dict.fromkeys(old.half_sent_ids())
+        new.take_over(old)
         self.health_changed()
 
     def carrier_removed(self, carrier: CarrierState) -> None:
@@ -160,7 +162,7 @@ class Places:
         reload may have changed what it takes for it."""
         if message.extras is None:
             return True
-        route_set = self._table.route_sets.get(message.route_set)
+        route_set = self._route_set_of(message)
         if route_set is None:
             return False
         return any(offer.carrier == carrier.name for offer in self._offers_left(route_set, message))
@@ -200,13 +202,13 @@ class Places:
     def _group_left(self, route_set: RouteSet, message: Message) -> Group | None:
         """The group of the offers that are left to the message, those with a passing fault last."""
         if message.extras is None and not message.refused_by and not message.passed_over:
-            return self._groups[b"r" + route_set.key]
+            return self._group_of_offers(route_set.key, route_set.offers)
         offers = self._offers_left(route_set, message)
         if not offers:
             return None
         offers.sort(key=lambda offer: offer.carrier in message.passed_over)
         if tuple(offers) == route_set.offers:
-            return self._groups[b"r" + route_set.key]
+            return self._group_of_offers(route_set.key, route_set.offers)
         names = "\0".join(offer.carrier for offer in offers).encode()
         key = blake2b(route_set.key + names, digest_size=8).digest()
         return self._group_of_offers(key, tuple(offers))
@@ -233,27 +235,43 @@ class Places:
         judged = judge_offers(offers, wish, segments_of, has_tlvs)
         return [one.offer for one in judged if not one.out]
 
-    def _group_after_refusals(self, ledger: Ledger, address: keys.QueueAddress) -> Group | None:
-        """The group of ``address``, where it is one of what is left of a route set. All its
+    def _route_set_of(self, message: Message) -> RouteSet | None:
+        """The route set it was stored with, where that is one of this table's: one of an earlier
+        run is not known before the table was asked for a number of it."""
+        route_set = self._table.route_sets.get(message.route_set)
+        if route_set is None:
+            found = self._table.route_set_for(message.to)
+            route_set = found if found and found.key == message.route_set else None
+        return route_set
+
+    def _group_of_first(self, ledger: Ledger, address: keys.QueueAddress) -> Group | None:
+        """The group of ``address``, where it is a route set's or what is left of one. All its
         messages share their offers, so the first speaks for all."""
         rows = ledger.queue_rows(address.prefix, (0, 0), 1)
         message = ledger.message(rows[0][1]) if rows else None
-        route_set = None if message is None else self._table.route_sets.get(message.route_set)
+        route_set = None if message is None else self._route_set_of(message)
         if message is None or route_set is None:
             return None
         group = self._group_left(route_set, message)
         return group if group is not None and group.key == address.group else None
 
-    def _add_route_sets(self) -> None:
-        for route_set in self._table.route_sets.values():
-            self._group_of_offers(route_set.key, route_set.offers)
-
     def _group_of_offers(self, key: bytes, offers: tuple[Offer, ...]) -> Group:
         group = self._groups.get(b"r" + key)
         if group is None:
+            if len(self._groups) >= self._groups_max:
+                self._drop_empty_groups()
             group = self._groups[b"r" + key] = Group(b"r" + key, offers)
             self._place(group)
         return group
+
+    def _drop_empty_groups(self) -> None:
+        """Those that have a queue stay, however many, as each has its rows on disk; the one that
+        the grant step is in the middle of has one still."""
+        for key, group in list(self._groups.items()):
+            if group.is_empty():
+                self._holding.set_held(group, False)
+                del self._groups[key]
+        self._groups_max = 2 * len(self._groups) + GROUPS_SPARE
 
     def _own_groups(self) -> dict[bytes, Group]:
         return {carrier.own.key: carrier.own for carrier in self._carriers.values()}

@@ -74,9 +74,10 @@ class CarrierState:
 
     ``mode`` is the operator's word: ``paused`` is granted nothing, ``drained`` only what has
     begun; ``is_resting`` is the daemon's own drain, before its binds are replaced or taken away.
-    ``own`` is what is bound to it; ``ready`` are, a lane each, the groups with messages whose
-    first healthy offer it is, the one that is served next in front. ``lane`` is the one whose turn
-    it is among those that share, ``credits`` what each may still be granted, or owes.
+    ``own`` is what is bound to it; ``turns`` are, a lane each, the apps that have messages for it,
+    bound to it or in groups whose first healthy offer it is, the app that is served next in front.
+    ``lane`` is the one whose turn it is among those that share, ``credits`` what each may still be
+    granted, or owes.
     """
 
     def __init__(
@@ -103,8 +104,8 @@ class CarrierState:
         kinds = SLOT_KINDS[bind] * binds
         self.slots = [Slot(self, index, window, kind) for index, kind in enumerate(kinds)]
         self.half_sent: dict[int, None] = {}
-        self.ready: list[dict[Group, None]] = [{} for _ in LANES]
-        self.own = Group(b"c" + name.encode(), ())
+        self.turns: list[dict[str, Turn]] = [{} for _ in LANES]
+        self.own = Group(b"c" + name.encode(), (), self)
         self.lane = LANES["promotional"]
         self.credits = [0 for _ in LANES]
 
@@ -138,8 +139,23 @@ class CarrierState:
         self.half_sent.clear()
         for slot in self.slots:
             slot.half_sent.clear()
-        self.ready = [{} for _ in LANES]
-        self.own = Group(self.own.key, ())
+        self.turns = [{} for _ in LANES]
+        self.own = Group(self.own.key, (), self)
+
+    def take_over(self, old: CarrierState) -> None:
+        """What is bound to the carrier waits for these binds now, and no more for the old ones."""
+        self.half_sent = dict.fromkeys(old.half_sent_ids())
+        for lane, windows in enumerate(old.own.lanes):
+            for app, window in windows.items():
+                self.own.add(lane, app, window)
+
+    def charge(self, message: Message, segments: int) -> None:
+        """Segments that went beside the turns, as the rest of what had begun: its lane and its app
+        have had them all the same."""
+        lane = LANES[message.message_class]
+        self.credits[lane] -= segments
+        if (turn := self.turns[lane].get(message.app)) is not None:
+            turn.credit -= segments
 
     def half_sent_ids(self) -> set[int]:
         """The messages its binds are in the middle of."""
@@ -158,33 +174,53 @@ class CarrierState:
         if self.half_sent or any(slot.half_sent for slot in self.slots):
             return now_ms
         earliest: int | None = None
-        for group in self._groups():
-            due = group.due_at(now_ms)
-            if due is not None and (earliest is None or due < earliest):
-                earliest = due
-                if due <= now_ms:
-                    break
+        for lane, turns in enumerate(self.turns):
+            for app, turn in turns.items():
+                due = turn.due_at(lane, app, now_ms)
+                if due is not None and (earliest is None or due < earliest):
+                    earliest = due
+                    if due <= now_ms:
+                        return due
         return earliest
 
-    def _groups(self) -> list[Group]:
-        groups = [] if self.own.is_empty() else [self.own]
-        return groups + [group for ready in self.ready for group in ready]
+
+class Turn:
+    """What one app has for a carrier in one lane: ``groups``, the one served next in front, and
+    the ``credit`` in segments it may be granted before the next app, or owes to the others.
+
+    Deficit round robin (Shreedhar and Varghese 1995) by single segments, on credit: what a message
+    takes is paid back in turns that are passed over, so that who sends long ones has no more.
+    """
+
+    __slots__ = ("credit", "groups")
+
+    def __init__(self) -> None:
+        self.credit = 1
+        self.groups: dict[Group, None] = {}
+
+    def due_at(self, lane: int, app: str, now_ms: int) -> int | None:
+        """As ``CarrierState.due_at``."""
+        dues = (group.lanes[lane][app].due_at(now_ms) for group in self.groups)
+        return min((due for due in dues if due is not None), default=None)
 
 
 class Group:
     """Messages with the same offers: a queue a lane and app, empty ones removed.
 
     ``home`` is the carrier of the first healthy offer, None while there is none. ``is_held``: an
-    operator has paused or drained every carrier that could take them.
+    operator has paused or drained every carrier that could take them. Invariant: ``home`` has a
+    turn, naming this group, for each queue there is.
     """
 
-    def __init__(self, key: bytes, offers: tuple[Offer, ...]) -> None:
+    def __init__(
+        self, key: bytes, offers: tuple[Offer, ...], home: CarrierState | None = None
+    ) -> None:
         self.key = key
         self.offers = offers
         self.costs = {offer.carrier: offer.cost for offer in offers}
         self.is_held = False
         self.lanes: list[dict[str, QueueWindow]] = [{} for _ in LANES]
-        self.home: CarrierState | None = None
+        self.home = home
 
     def push(self, message: Message) -> None:
         """A message was given its row in this group."""
@@ -198,25 +234,33 @@ class Group:
     def add(self, lane: int, app: str, window: QueueWindow) -> None:
         """Takes in a queue that has messages."""
         self.lanes[lane][app] = window
-        if self.home is not None:
-            self.home.ready[lane][self] = None
+        self._take_turn(lane, app)
+
+    def drop(self, lane: int, app: str) -> None:
+        """A queue is empty."""
+        del self.lanes[lane][app]
+        self._leave_turn(lane, app)
 
     def move_home(self, home: CarrierState | None) -> None:
         """Another carrier has become the first healthy offer."""
-        if self.home is not None:
-            for ready in self.home.ready:
-                ready.pop(self, None)
+        queues = [(lane, app) for lane, apps in enumerate(self.lanes) for app in apps]
+        for lane, app in queues:
+            self._leave_turn(lane, app)
         self.home = home
-        if home is not None:
-            for lane, queues in enumerate(self.lanes):
-                if queues:
-                    home.ready[lane][self] = None
+        for lane, app in queues:
+            self._take_turn(lane, app)
 
     def is_empty(self) -> bool:
         """Whether nothing waits here."""
         return not any(self.lanes)
 
-    def due_at(self, now_ms: int) -> int | None:
-        """As ``CarrierState.due_at``."""
-        dues = (window.due_at(now_ms) for lane in self.lanes for window in lane.values())
-        return min((due for due in dues if due is not None), default=None)
+    def _take_turn(self, lane: int, app: str) -> None:
+        if self.home is not None:
+            self.home.turns[lane].setdefault(app, Turn()).groups[self] = None
+
+    def _leave_turn(self, lane: int, app: str) -> None:
+        turns = {} if self.home is None else self.home.turns[lane]
+        if (turn := turns.get(app)) is not None:
+            turn.groups.pop(self, None)
+            if not turn.groups:
+                del turns[app]

@@ -99,7 +99,7 @@ def message_of(
         NOW + 60_000,
         "resend",
         b"",
-        [Segment() for _ in range(planned.submits)],
+        tuple(Segment() for _ in range(planned.submits)),
         reference=0x01FE,
         units=planned.segments if planned.segments > planned.submits else 0,
         extras=extras,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from smppd.smpp.throughput import AHEAD_SECONDS, LATE_SECONDS
+from smppd.smpp.throughput import AHEAD_SECONDS, LATE_SECONDS, Throughput
 from tests.simulation.violations import Violation
 
 if TYPE_CHECKING:
@@ -178,7 +178,8 @@ class WireJudge:
         # In 10 s: the limit, a burst (smpp/throughput.py), and as much again for every change of
         # the limit and start of the daemon meanwhile.
         starts = self._world.changes_since(now - 10.0)
-        burst = max(1.0 + limit * LATE_SECONDS, limit * AHEAD_SECONDS)
+        kept = Throughput(limit, keeps=True).kept
+        burst = max(1.0 + kept + limit * LATE_SECONDS, limit * AHEAD_SECONDS)
         allowed = limit * 10.0 + (1 + starts) * burst + 1
         if len(times) > allowed + starts * self._life.window_total(self._carrier):
             raise Violation(

@@ -55,7 +55,7 @@ def message_of(
         NOW + DAY,
         "resend",
         b"",
-        [Segment() for _ in range(parts)],
+        tuple(Segment() for _ in range(parts)),
         receipts=parts,
         reference=reference,
         extras=extras,

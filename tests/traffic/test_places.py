@@ -8,7 +8,7 @@ from smppd.routing.table import Route
 from smppd.store.changes import Doubted, Extras, Verdict
 from smppd.store.records import CarrierProfile
 from smppd.text.segment import Form
-from smppd.traffic.places import STALE_ROWS_MAX
+from smppd.traffic.places import GROUPS_SPARE, STALE_ROWS_MAX
 from tests.house import House, Open, pdu_of, tag_of, texts
 
 THREE = [
@@ -199,6 +199,43 @@ def test_table_that_comes_back_before_the_last_has_settled_loses_nothing(open_ho
     refs = texts(house.take("alpha", room=5_000))
     assert len(refs) == len(names) + 1
     assert house.store.statistics().queued == 0
+
+
+def test_restart_with_the_same_table_moves_nothing(open_house: Open) -> None:
+    house = open_house()
+    submit_each(house, "r1", "r2")
+    submit_each(house, "pinned", extras=Extras(carriers=("beta",)))
+    house.store.close()
+    house = open_house()
+    assert house.dispatch.statistics().queued_in_memory == 0  # none was read to be routed anew
+    house.up("alpha")
+    house.up("beta")
+    assert taken(house) == {"alpha": ["r1", "r2"], "beta": ["pinned"]}
+
+
+def test_restart_with_another_table_routes_anew_what_waits(open_house: Open) -> None:
+    house = open_house()
+    submit_each(house, "r1")
+    house.store.close()
+    house = open_house(routes=[Route("49", "beta", "0.05")])
+    house.up("alpha")
+    house.up("beta")
+    settle(house)
+    assert taken(house) == {"beta": ["r1"]}
+
+
+def test_of_many_lists_of_offers_those_without_a_message_are_not_kept(open_house: Open) -> None:
+    count = GROUPS_SPARE + 100
+    routes = [Route(f"49{n:04}", "alpha", f"0.{n + 1:05}") for n in range(count)]
+    house = open_house(routes=[*routes, Route("44", "beta", "0.01")], window=count + 10)
+    submit_each(house, "waits", to="447000000000")
+    house.up("alpha")
+    for n in range(count):
+        house.submit(f"r{n}", to=f"49{n:04}0000", text=f"r{n}")
+    assert len(house.take("alpha", room=2 * count)) == count
+    assert len(house.dispatch._places._groups) <= GROUPS_SPARE
+    house.up("beta")
+    assert taken(house) == {"beta": ["waits"]}
 
 
 def test_same_table_moves_nothing(open_house: Open) -> None:
