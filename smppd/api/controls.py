@@ -78,7 +78,7 @@ class Controls(Protocol):
     def trace(self, asked: Trace) -> TraceView | ControlFault:
         """Every step of one message. It has an ``id`` or a ``ref``; with ``ref`` also ``app``."""
 
-    def doubtful(self, asked: Doubtful) -> DoubtfulView | ControlFault:
+    async def doubtful(self, asked: Doubtful) -> DoubtfulView | ControlFault:
         """Messages with a segment nobody can know of, oldest first."""
 
     async def find(self, asked: Find) -> FoundView | ControlFault:
@@ -109,7 +109,7 @@ class Controls(Protocol):
         """What is known of a number goes; durable before the answer."""
 
 
-WAITING: Final = (Find, Reload, Pause, Resume, Drain, Resolve, Backup, Export, Forget)
+WAITING: Final = (Doubtful, Find, Reload, Pause, Resume, Drain, Resolve, Backup, Export, Forget)
 """The verbs that may wait: each ends its batch, so that what follows it sees what it did."""
 
 ANSWER_TYPES: Final[dict[type[msgspec.Struct], str]] = {
@@ -160,7 +160,7 @@ async def serve_control(controls: Controls, request: Control) -> ControlView | C
         case Trace():
             return controls.trace(request)
         case Doubtful():
-            return controls.doubtful(request)
+            return await controls.doubtful(request)
         case Find():
             return await controls.find(request)
         case Reload():

@@ -38,11 +38,12 @@ from smppd.daemon.keeping import Keeping
 from smppd.store import keys
 from smppd.store.changes import CarrierMode, Rejection, Resolve, Resolved
 from smppd.store.records import STATE_NAMES
+from smppd.store.search import DOUBTFUL_ROWS_MAX, DoubtSlice
 from smppd.store.store import Store
 from smppd.traffic.commit import Committer
 
-FIND_SLICE_ROWS: Final = 500
-"""Messages looked at between two passes of the loop: two milliseconds."""
+FIND_SLICE_ROWS: Final = 200
+"""Messages looked at between two passes of the loop: a millisecond."""
 
 DAY_MILLISECONDS: Final = 86_400_000
 """How far back ``find`` looks unless it is told: what people ask about is of today."""
@@ -101,9 +102,18 @@ class Control:
             return ControlFault("unknown_message", reason)
         return found
 
-    def doubtful(self, asked: Doubtful) -> DoubtfulView:
-        """Messages with a segment nobody can know of, oldest first."""
-        found = self._store.doubtful(asked.limit + 1)
+    async def doubtful(self, asked: Doubtful) -> DoubtfulView:
+        """Walks through all doubts for the oldest ones, in slices, and then through those."""
+        doubts = DoubtSlice()
+        while doubts.after is not None:
+            doubts = self._store.look_at_doubts(doubts)
+            await trio.lowlevel.checkpoint()
+        found: list[FoundMessage] = []
+        for start in range(0, len(doubts.oldest), DOUBTFUL_ROWS_MAX):
+            found += self._store.show_doubtful(doubts.oldest[start : start + DOUBTFUL_ROWS_MAX])
+            if len(found) > asked.limit:
+                break
+            await trio.lowlevel.checkpoint()
         return DoubtfulView(found[: asked.limit], len(found) > asked.limit)
 
     async def find(self, asked: Find) -> FoundView | ControlFault:

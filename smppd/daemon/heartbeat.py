@@ -6,13 +6,13 @@ committer commit since the last look, for without commits nothing is accepted an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, Protocol
 
 import structlog
 import trio
 
-from smppd.api.views import StatusView
+from smppd.store.store import StoreStatistics
 from smppd.systemd import Notifier
 from smppd.traffic.commit import CommitterStatistics
 
@@ -71,9 +71,9 @@ async def tell_status(notifier: Notifier, read_status: Callable[[], str]) -> Non
         await trio.sleep(STATUS_SECONDS)
 
 
-def describe(status: StatusView) -> str:
-    """The state of the daemon in one line: ``3/5 carriers up, 0 messages queued``."""
-    up = sum(carrier.healthy for carrier in status.carriers)
-    doing = "draining, " if status.draining else ""
-    doing += "disk full, " if status.store.full else ""
-    return f"{doing}{up}/{len(status.carriers)} carriers up, {status.store.queued} messages queued"
+def describe(health: Collection[bool], store: StoreStatistics, *, is_draining: bool) -> str:
+    """The state of the daemon in one line: ``3/5 carriers up, 0 messages queued``. ``health``: of
+    each carrier; not from all that ``status`` shows, which for 300 of them takes milliseconds."""
+    doing = "draining, " if is_draining else ""
+    doing += "disk full, " if store.full else ""
+    return f"{doing}{sum(health)}/{len(health)} carriers up, {store.queued} messages queued"

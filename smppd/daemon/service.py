@@ -9,12 +9,11 @@ recovers, and is the same start.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 import trio
@@ -38,6 +37,7 @@ from smppd.daemon.control import Control
 from smppd.daemon.descriptors import count_connections, raise_descriptor_limit
 from smppd.daemon.disk import log_disk
 from smppd.daemon.fleet import UNBIND_SECONDS_MAX, Fleet, Tools
+from smppd.daemon.garbage import collect_garbage_rarely
 from smppd.daemon.health import log_health
 from smppd.daemon.heartbeat import Pulse, describe, feed_watchdog, tell_status
 from smppd.daemon.keeping import Keeping
@@ -47,8 +47,7 @@ from smppd.daemon.reload import Reloader
 from smppd.daemon.views import view_carrier, view_routes
 from smppd.errors import CommitterEnded, StoreError
 from smppd.metrics.lag import LoopLag, measure_lag
-from smppd.metrics.measures import Measures, render
-from smppd.metrics.server import Page, listening_on, serve_pages
+from smppd.metrics.passes import LoopPasses
 from smppd.routing.msisdn import NumberPlan
 from smppd.routing.table import RoutingTable
 from smppd.store.store import Store
@@ -57,8 +56,9 @@ from smppd.traffic.commit import Committer
 from smppd.traffic.counts import CarrierCounts
 from smppd.traffic.dispatch import Dispatch, doubt_restored, recover
 
-GARBAGE_THRESHOLD: Final = 20_000
-"""Containers allocated between passes over the youngest: some hundred messages' worth."""
+if TYPE_CHECKING:
+    from smppd.metrics.measures import Measures
+    from smppd.metrics.server import Page
 
 CLOCK_BEHIND_MILLISECONDS: Final = 60_000
 """How far a clock may be behind the store's newest id: NTP corrects less without a word."""
@@ -181,6 +181,7 @@ class Daemon:
         )
         self._draining = trio.CancelScope()
         self._loop_lag = LoopLag()
+        self._passes = LoopPasses()
 
     @property
     def _config(self) -> Config:
@@ -202,6 +203,7 @@ class Daemon:
         with (
             self._outside.listening(self._config.daemon.socket, self._systemd.sockets) as listeners,
             self._outside.receiving_signals() as signals,
+            self._passes.recording(),
         ):
             async with trio.open_nursery() as committing:
                 committing.start_soon(self._committer.run)
@@ -275,7 +277,7 @@ class Daemon:
         nursery.start_soon(log_health, self._read_health)
         nursery.start_soon(log_disk, self._store.statistics)
         if self._systemd.notify_socket is not None:
-            nursery.start_soon(tell_status, self._notifier, lambda: describe(self.status()))
+            nursery.start_soon(tell_status, self._notifier, self._describe)
         nursery.start_soon(measure_lag, self._loop_lag)
         if self._systemd.watchdog is not None:
             is_alive = Pulse(self._committer).is_alive
@@ -289,12 +291,18 @@ class Daemon:
         *,
         task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED,
     ) -> None:
+        # Imported where they are served: prometheus_client is 3 MB and a twentieth of a start.
+        from smppd.metrics.measures import render
+        from smppd.metrics.server import Page, listening_on, serve_pages
+
         place = address if isinstance(address, Path) else (address.host, address.port)
         pages = {"/metrics": lambda: Page(render(self._measure())), "/healthz": self._show_health}
         async with listening_on(place) as listeners:
             await serve_pages(pages, listeners, task_status=task_status)
 
     def _measure(self) -> Measures:
+        from smppd.metrics.measures import Measures
+
         apps = self._intake.apps
         bounds = {name: self._store.event_bounds(name) for name in apps}
         return Measures(
@@ -303,14 +311,19 @@ class Daemon:
             {name: found.untaken for name, found in bounds.items()},
             self._reloader.is_good,
             self._loop_lag,
+            *self._passes.take(),
         )
 
     def _show_health(self) -> Page:
         """Well: somebody can submit, and somebody would take it."""
-        is_well = not self._intake.draining and any(
-            upkeep.state.is_healthy() for upkeep in self._fleet.upkeeps.values()
-        )
-        return Page((describe(self.status()) + "\n").encode(), is_well)
+        from smppd.metrics.server import Page
+
+        is_well = not self._intake.draining and any(self._read_health().values())
+        return Page([f"{self._describe()}\n".encode()], is_well)
+
+    def _describe(self) -> str:
+        health, store = self._read_health().values(), self._store.statistics()
+        return describe(health, store, is_draining=self._intake.draining)
 
     def _read_health(self) -> dict[str, bool]:
         return {name: upkeep.state.is_healthy() for name, upkeep in self._fleet.upkeeps.items()}
@@ -386,17 +399,6 @@ class Daemon:
         log.warning("hurrying")
         self._draining.cancel()
         binds.cancel()
-
-
-def collect_garbage_rarely() -> None:
-    """Spares the hot loop most of the collector's passes.
-
-    Records hold no cycles and are freed by their counts. At the default of 700 allocations the
-    collector looks through every live message's lists again and again: a seventh of all CPU.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
 
 
 def _first_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:

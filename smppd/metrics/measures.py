@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import itertools
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -25,7 +26,15 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from smppd.api.views import BindView, CarrierView, StatusView
-from smppd.metrics.lag import BUCKETS, LoopLag
+from smppd.metrics import lag, passes
+from smppd.metrics.lag import LoopLag
+from smppd.metrics.passes import PassCounts
+
+PART_SAMPLES_MAX: Final = 200
+"""Of one part of the page: a millisecond."""
+
+HEAD_LINES: Final = 2
+"""``# HELP`` and ``# TYPE``."""
 
 BIND_STATES: Final = ("connecting", "binding", "bound", "asleep", "refused", "down")
 """Of ``BindView.state``; exactly one of them is 1."""
@@ -36,13 +45,16 @@ MODES: Final = ("running", "paused", "drained")
 
 class Measures(msgspec.Struct, frozen=True):
     """What is shown: ``status`` as its control verb answers it; ``lines`` read from apps since
-    start; ``events_waiting`` by app: events it has not taken; whether the last reload succeeded."""
+    start; ``events_waiting`` by app: events it has not taken; whether the last reload succeeded;
+    the loop's passes by the clock and in CPU time."""
 
     status: StatusView
     lines: int
     events_waiting: dict[str, int]
     is_reload_good: bool
     loop_lag: LoopLag
+    passes: PassCounts
+    passes_cpu: PassCounts
 
 
 Kind = Literal["gauge", "counter", "summary", "histogram"]
@@ -56,7 +68,8 @@ class Sample(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One metric. A summary has two samples, count and sum; the histogram is the loop's lag."""
+    """One metric. A summary has two samples, count and sum; a histogram has its buckets, cumulated
+    and labelled with their bounds, and then its sum."""
 
     name: str
     kind: Kind
@@ -139,6 +152,20 @@ def _bind_states(measures: Measures) -> Iterator[Sample]:
 def _commits(measures: Measures) -> Iterator[Sample]:
     yield Sample((), measures.status.commits.commits)
     yield Sample((), measures.status.commits.seconds)
+
+
+def _histogram(
+    bounds: Sequence[float], read: Callable[[Measures], LoopLag | PassCounts]
+) -> Callable[[Measures], Iterator[Sample]]:
+    names = [*map(str, bounds), "+Inf"]
+
+    def samples(measures: Measures) -> Iterator[Sample]:
+        found = read(measures)
+        for name, count in zip(names, itertools.accumulate(found.counts), strict=True):
+            yield Sample((name,), count)
+        yield Sample((), found.seconds)
+
+    return samples
 
 
 # fmt: off
@@ -228,33 +255,54 @@ METRICS: Final = (
     Row("smppd_log_dropped_total", "counter", (), "log lines dropped because nobody took them",
         _one(lambda m: m.status.log_dropped)),
     Row("smppd_loop_lag_seconds", "histogram", (), "how late the event loop is",
-        lambda m: iter(())),
+        _histogram(lag.BUCKETS, lambda m: m.loop_lag)),
+    Row("smppd_loop_pass_seconds", "histogram", (), "time between two waits of the loop for I/O",
+        _histogram(passes.BUCKETS, lambda m: m.passes)),
+    Row("smppd_loop_pass_cpu_seconds", "histogram", (), "our own CPU time in it",
+        _histogram(passes.BUCKETS, lambda m: m.passes_cpu)),
+    Row("smppd_loop_pass_max_seconds", "gauge", (),
+        "the longest since this page was last asked for, 0 below a millisecond",
+        _one(lambda m: m.passes.longest)),
+    Row("smppd_loop_pass_cpu_max_seconds", "gauge", (), "the longest of our own CPU time likewise",
+        _one(lambda m: m.passes_cpu.longest)),
 )
 # fmt: on
 
 
-def render(measures: Measures) -> bytes:
-    """The exposition in Prometheus's text format (0.0.4)."""
+def render(measures: Measures) -> Iterator[bytes]:
+    """The exposition in Prometheus's text format (0.0.4), in parts: 300 carriers have half a
+    megabyte of it, and who serves them lets them have their turns between two parts."""
+    for row in METRICS:
+        yield from _render_row(row, measures)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Families([_family(row, measures) for row in METRICS]))
     ProcessCollector(registry=registry)
-    return generate_latest(registry)
+    yield generate_latest(registry)
 
 
-class _Families(Collector):
-    """Metrics as they were when asked."""
+def _render_row(row: Row, measures: Measures) -> Iterator[bytes]:
+    """One metric; its head stands before the first part alone, also where it has no sample."""
+    samples = row.samples(measures)
+    yield generate_latest(_Family(row, [*islice(samples, PART_SAMPLES_MAX)]))
+    while part := [*islice(samples, PART_SAMPLES_MAX)]:
+        yield generate_latest(_Family(row, part)).split(b"\n", HEAD_LINES)[HEAD_LINES]
 
-    def __init__(self, families: list[Metric]) -> None:
-        self._families = families
+
+class _Family(Collector):
+    """Some samples of one metric, as they were when asked."""
+
+    def __init__(self, row: Row, samples: list[Sample]) -> None:
+        self._row = row
+        self._samples = samples
 
     def collect(self) -> list[Metric]:
-        return self._families
+        return [_family(self._row, self._samples)]
 
 
-def _family(row: Row, measures: Measures) -> Metric:
-    samples = list(row.samples(measures))
+def _family(row: Row, samples: list[Sample]) -> Metric:
     if row.kind == "histogram":
-        return _lag_family(row, measures.loop_lag)
+        *buckets, total = samples
+        cumulated = [(sample.labels[0], sample.value) for sample in buckets]
+        return HistogramMetricFamily(row.name, row.meaning, cumulated, total.value)
     if row.kind == "summary":
         count, total = samples
         return SummaryMetricFamily(row.name, row.meaning, int(count.value), total.value)
@@ -263,9 +311,3 @@ def _family(row: Row, measures: Measures) -> Metric:
     for labels, value in samples:
         family.add_metric(labels, value)
     return family
-
-
-def _lag_family(row: Row, lag: LoopLag) -> Metric:
-    bounds = [*map(str, BUCKETS), "+Inf"]
-    buckets = list(zip(bounds, itertools.accumulate(map(float, lag.counts)), strict=True))
-    return HistogramMetricFamily(row.name, row.meaning, buckets, lag.seconds)

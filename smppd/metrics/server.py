@@ -8,7 +8,7 @@ know what is on the pages.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -38,9 +38,10 @@ PLAIN: Final = "text/plain; charset=utf-8"
 
 
 class Page(msgspec.Struct, frozen=True):
-    """An answer: what is shown, and whether all is well (200, else 503)."""
+    """An answer: what is shown, and whether all is well (200, else 503). ``parts`` that are made
+    when asked for have everybody else served between two of them."""
 
-    body: bytes
+    parts: Iterable[bytes]
     is_well: bool = True
     content_type: str = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -116,7 +117,7 @@ async def answer(stream: trio.abc.Stream, pages: Pages) -> None:
         if request is None:
             return
         found = _find_page(request, pages)
-    await stream.send_all(_encode(connection, found))
+    await stream.send_all(_encode(connection, found, await _join(found.page)))
 
 
 async def _read_request(stream: trio.abc.Stream, connection: h11.Connection) -> h11.Request | None:
@@ -144,14 +145,22 @@ def _find_page(request: h11.Request, pages: Pages) -> Answer:
 
 
 def _say(text: str) -> Page:
-    return Page(f"{text}\n".encode(), content_type=PLAIN)
+    return Page([f"{text}\n".encode()], content_type=PLAIN)
 
 
-def _encode(connection: h11.Connection, answer: Answer) -> bytes:
+async def _join(page: Page) -> bytes:
+    parts = []
+    for part in page.parts:
+        parts.append(part)
+        await trio.lowlevel.checkpoint()
+    return b"".join(parts)
+
+
+def _encode(connection: h11.Connection, answer: Answer, body: bytes) -> bytes:
     page = answer.page
     headers = [
         ("Content-Type", page.content_type),
-        ("Content-Length", str(len(page.body))),
+        ("Content-Length", str(len(body))),
         ("Connection", "close"),
     ]
     response = h11.Response(
@@ -159,5 +168,5 @@ def _encode(connection: h11.Connection, answer: Answer) -> bytes:
     )
     parts: list[h11.Event] = [response, h11.EndOfMessage()]
     if answer.has_body:
-        parts.insert(1, h11.Data(data=page.body))
+        parts.insert(1, h11.Data(data=body))
     return b"".join(connection.send(part) or b"" for part in parts)

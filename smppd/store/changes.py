@@ -24,8 +24,8 @@ CarrierMode = Literal["running", "paused", "drained"]
 ResolveAction = Literal["resend", "drop"]
 
 
-CANCEL_MAX: Final = 500
-"""Messages of a tag looked at for one ``Cancel``: some ten milliseconds when all are on disk."""
+CANCEL_MAX: Final = 200
+"""Messages of a tag looked at for one ``Cancel``: two milliseconds when all are on disk."""
 
 
 FORGET_MAX: Final = 200

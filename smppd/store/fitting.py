@@ -43,5 +43,5 @@ def fit_message(message: Message, form: Form | None) -> bool:
     if plan.submits != len(message.parts):
         # Only a restored store has one in doubt that no carrier is known of (``restore``).
         doubted = any(part.doubted for part in message.parts)
-        message.parts = [Segment(doubted=doubted) for _ in range(plan.submits)]
+        message.parts = tuple(Segment(doubted=doubted) for _ in range(plan.submits))
     return True

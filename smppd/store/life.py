@@ -238,7 +238,7 @@ def judge(message: Message) -> list[Fact]:
     parts = message.parts
     if message.state in _CLOSED:
         return []
-    if message.state == QUEUED and any([part.state != TAKEN for part in parts]):
+    if message.state == QUEUED and any(part.state != TAKEN for part in parts):
         return []
     last = parts[-1]
     if len(parts) == 1 and last.receipt_state in (-1, _SPOKEN_DELIVERED):  # nearly every message

@@ -14,7 +14,7 @@ from smppd.store import keys
 from smppd.store.environment import Table
 from smppd.store.records import DONE, Message, decode_message, encode_record
 
-LIVE_MAX: Final = 50_000
+LIVE_MAX: Final = 20_000
 """Messages kept decoded, at about 1 KB each; older ones are read back when their receipt comes."""
 
 

@@ -6,7 +6,7 @@ messages from the newest down, and whoever asks lets others run between two slic
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -17,11 +17,14 @@ from smppd.store.book import Book
 from smppd.store.records import QUEUED, STATE_NAMES, TAKEN, UNCERTAIN, Message
 from smppd.store.view import FoundMessage, show_found
 
-DOUBTS_MAX: Final = 100_000
-"""Doubtful segments looked at for one list: some 50 ms; a crash leaves a window a bind."""
+DOUBT_ROWS_MAX: Final = 1_000
+"""Doubtful segments looked at in one slice: a millisecond; a crash leaves a window a bind."""
 
 DOUBTFUL_MAX: Final = 5_000
-"""Messages of them decoded: some 50 ms, where they are on disk alone."""
+"""Of the messages in doubt the oldest so many are kept for one list: their ids, in memory."""
+
+DOUBTFUL_ROWS_MAX: Final = 200
+"""Of those, decoded in one slice: a millisecond, where they are on disk alone."""
 
 _NEWEST: Final = (1 << 64) - 1
 
@@ -32,6 +35,14 @@ class FindSlice(msgspec.Struct, frozen=True):
     messages: list[FoundMessage]
     next_before: int
     is_done: bool
+
+
+class DoubtSlice(msgspec.Struct, frozen=True):
+    """The ``oldest`` messages of the doubts looked at so far, in order; the next slice begins at
+    the row ``after``, None: there is none."""
+
+    oldest: list[int] = []
+    after: bytes | None = b""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -75,18 +86,20 @@ def find_messages(book: Book, wanted: Wanted, before: int, rows_max: int) -> Fin
     return FindSlice(found, start, looked < rows_max)
 
 
-def find_doubtful(book: Book, limit: int) -> list[FoundMessage]:
-    """The oldest messages with a segment nobody can know of, ``limit`` at most."""
-    doubts = islice(book.tables["doubts"].keys_from(b""), DOUBTS_MAX)
-    numbers = {keys.unpack_tag(key[-keys.TAG_BYTES :])[0] for key in doubts}
-    found: list[FoundMessage] = []
-    for number in sorted(numbers)[:DOUBTFUL_MAX]:
-        message = book.messages.peek(number)
-        if message is not None and is_doubtful(message):
-            found.append(show_found(message))
-            if len(found) == limit:
-                break
-    return found
+def look_at_doubts(book: Book, before: DoubtSlice) -> DoubtSlice:
+    """Goes on with the list of doubts where ``before`` ended."""
+    assert before.after is not None, "all doubts were looked at"
+    rows = book.tables["doubts"].keys_from(before.after)
+    looked = list(islice(rows, DOUBT_ROWS_MAX + 1))
+    after = looked.pop() if len(looked) > DOUBT_ROWS_MAX else None
+    numbers = {keys.unpack_tag(key[-keys.TAG_BYTES :])[0] for key in looked}
+    return DoubtSlice(sorted(numbers.union(before.oldest))[:DOUBTFUL_MAX], after)
+
+
+def show_doubtful(book: Book, numbers: Sequence[int]) -> list[FoundMessage]:
+    """Those of at most DOUBTFUL_ROWS_MAX messages that are in doubt now."""
+    found = (book.messages.peek(number) for number in numbers)
+    return [show_found(message) for message in found if message and is_doubtful(message)]
 
 
 def is_doubtful(message: Message) -> bool:

@@ -116,7 +116,7 @@ class HouseControls:
         self.asked.append(asked)
         return ControlFault("unknown_message", "no message has this name")
 
-    def doubtful(self, asked: Doubtful) -> DoubtfulView | ControlFault:
+    async def doubtful(self, asked: Doubtful) -> DoubtfulView | ControlFault:
         self.asked.append(asked)
         return DoubtfulView([], False)
 

@@ -20,7 +20,7 @@ from smppd.systemd import Notifier, passed_sockets, read_environment
 from smppd.terminal import complain
 from tests.fuzz.feed import Feed, cut
 
-PAGES: Final = {"/metrics": lambda: Page(b"smppd_ready 1.0\n")}
+PAGES: Final = {"/metrics": lambda: Page([b"smppd_ready 1.0\n"])}
 HTTP_OCTETS_MAX: Final = 16 * 1024
 
 

@@ -7,6 +7,7 @@ from msgspec import convert
 from smppd.api.views import BindView, CarrierView, StatusView
 from smppd.metrics.lag import LoopLag
 from smppd.metrics.measures import Measures
+from smppd.metrics.passes import BUCKETS, PassCounts
 from smppd.store.store import StoreStatistics
 from smppd.traffic.commit import CommitterStatistics
 
@@ -72,4 +73,6 @@ def measures_of(*carriers: CarrierView, draining: bool = False) -> Measures:
         carriers=list(carriers),
         warnings=[],
     )
-    return Measures(status, 21, {"shop": 4}, True, lag)
+    wall = PassCounts((5, *[0] * (len(BUCKETS) - 2), 2, 1), 2.5, 1.25)
+    cpu = PassCounts((7, 1, *[0] * (len(BUCKETS) - 1)), 0.5, 0.0015)
+    return Measures(status, 21, {"shop": 4}, True, lag, wall, cpu)

@@ -10,7 +10,15 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 import smppd
-from smppd.metrics.measures import BIND_STATES, METRICS, MODES, Measures, render
+from smppd.metrics.measures import (
+    BIND_STATES,
+    HEAD_LINES,
+    METRICS,
+    MODES,
+    PART_SAMPLES_MAX,
+    Measures,
+    render,
+)
 from smppd.store.changes import CarrierMode
 from tests.metrics.house import carrier_view, measures_of
 
@@ -25,7 +33,7 @@ BETA = carrier_view('be"ta\n', statuses={}, pace=None)
 
 
 def families(measures: Measures) -> dict[str, Metric]:
-    text = render(measures).decode()
+    text = b"".join(render(measures)).decode()
     return {family.name: family for family in text_string_to_metric_families(text)}
 
 
@@ -36,6 +44,20 @@ def samples(name: str, measures: Measures) -> dict[tuple[str, ...], float]:
     return {
         tuple(sample.labels[label] for label in labels): sample.value for sample in found.samples
     }
+
+
+def test_page_of_many_carriers_is_made_in_parts_and_is_one_page() -> None:
+    count = PART_SAMPLES_MAX // 2
+    names = [f"c{number}" for number in range(count)]
+    many = measures_of(*[carrier_view(name, statuses={}, pace=1.0) for name in names])
+    *parts, _process = render(many)
+    assert max(part.count(b"\n") for part in parts) == PART_SAMPLES_MAX + HEAD_LINES
+    assert len(parts) > len(METRICS)
+    heads = [line for line in b"".join(parts).split(b"\n") if line.startswith(b"# HELP")]
+    assert len(heads) == len(METRICS)
+    states = samples("smppd_bind_state", many)
+    assert len(states) == count * 2 * len(BIND_STATES)
+    assert {carrier for carrier, _, _ in states} == set(names)
 
 
 def test_every_metric_of_the_table_is_shown_with_its_kind_and_labels() -> None:
@@ -111,6 +133,17 @@ def test_lag_is_cumulated() -> None:
     assert (buckets["0.001"], buckets["0.0025"], buckets["10.0"], buckets["+Inf"]) == (0, 1, 1, 2)
     total = next(sample.value for sample in found if sample.name.endswith("_sum"))
     assert total == 30.002
+
+
+def test_passes_are_shown_by_the_clock_and_in_cpu_time() -> None:
+    shown = families(measures_of())
+    wall = {one.labels.get("le"): one.value for one in shown["smppd_loop_pass_seconds"].samples}
+    assert (wall["0.001"], wall["0.5"], wall["1.0"], wall["+Inf"]) == (5, 5, 7, 8)
+    cpu = {one.name: one.value for one in shown["smppd_loop_pass_cpu_seconds"].samples}
+    assert cpu["smppd_loop_pass_cpu_seconds_count"] == 8
+    assert cpu["smppd_loop_pass_cpu_seconds_sum"] == 0.5
+    assert samples("smppd_loop_pass_max_seconds", measures_of()) == {(): 1.25}
+    assert samples("smppd_loop_pass_cpu_max_seconds", measures_of()) == {(): 0.0015}
 
 
 def test_commits_have_count_and_sum() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from smppd.metrics.server import (
 )
 
 PAGES = {
-    "/metrics": lambda: Page(b"smppd_ready 1.0\n"),
-    "/healthz": lambda: Page(b"draining\n", is_well=False),
+    "/metrics": lambda: Page([b"smppd_ready 1.0\n"]),
+    "/healthz": lambda: Page([b"draining\n"], is_well=False),
 }
 
 
@@ -86,6 +86,32 @@ async def test_metrics_are_shown_on_a_unix_socket_that_is_removed_again(tmp_path
 async def test_request_is_answered_with_its_status(request_line: bytes, status: bytes) -> None:
     said = await ask(request_line + b"\r\nHost: x\r\n\r\n")
     assert said.startswith(b"HTTP/1.1 " + status + b"\r\n"), said
+
+
+async def test_others_have_their_turns_while_a_page_is_made() -> None:
+    turns = 0
+    seen: list[int] = []
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    def make_parts() -> Iterator[bytes]:
+        for number in range(10):
+            seen.append(turns)
+            yield b"%d\n" % number
+
+    client, server = trio.testing.memory_stream_pair()
+    await client.send_all(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_turns)
+        await answer(server, {"/long": lambda: Page(make_parts())})
+        nursery.cancel_scope.cancel()
+    await server.aclose()
+    assert (await read_all(client)).endswith(b"\r\n\r\n0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n")
+    assert seen[-1] - seen[0] >= len(seen) - 1
 
 
 async def test_head_has_the_length_and_no_body() -> None:

@@ -15,7 +15,7 @@ def make_message(segments: int = 1) -> Message:
     parts = [Segment(state=TAKEN) for _ in range(segments)]
     message = Message(
         0x1A200F5F38A00000, "shop", "o-1", "491701234567", 5, 0, "ACME", "hi", "transactional",
-        "gsm7", True, "spring", b'{"order":1}', 1_000, 61_000, "resend", b"12345678", parts,
+        "gsm7", True, "spring", b'{"order":1}', 1_000, 61_000, "resend", b"12345678", tuple(parts),
     )  # fmt: skip
     message.carrier = "alpha"
     message.cost = "0.0210"

@@ -29,7 +29,7 @@ forms = st.builds(
 def make_message(text: str, extras: Extras | None = None) -> Message:
     message = Message(
         1, "shop", "r1", "491701234567", 5, 0, "ACME", text, "transactional", "gsm7", True, None,
-        None, 1_000, 61_000, "resend", b"12345678", [Segment()],
+        None, 1_000, 61_000, "resend", b"12345678", (Segment(),),
     )  # fmt: skip
     message.extras = extras
     message.form = Form("udh8", "ascii") if message.form is None else message.form

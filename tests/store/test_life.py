@@ -25,7 +25,7 @@ from smppd.store.records import (
 def make_message(segments: int = 1) -> Message:
     message = Message(
         1, "shop", "r1", "491701234567", 5, 0, "ACME", "hi", "transactional", "gsm7", True, None,
-        None, 1_000, 61_000, "resend", b"12345678", [Segment() for _ in range(segments)],
+        None, 1_000, 61_000, "resend", b"12345678", tuple(Segment() for _ in range(segments)),
     )  # fmt: skip
     message.carrier = "alpha"
     message.cost = "0.01"

@@ -148,13 +148,13 @@ def test_drop_of_what_stays_uncertain_takes_it_off_the_list_and_tells_nobody(
 ) -> None:
     house = open_house()
     message_id = doubt(house, uncertain="stop")
-    assert [found.id for found in house.store.doubtful(10)] == [message_id]
+    assert [found.id for found in house.list_doubtful(10)] == [message_id]
     assert resolve(house, message_id, "drop") == Resolved("uncertain")
     assert resends(house) == [False]
-    assert house.store.doubtful(10) == []
+    assert house.list_doubtful(10) == []
     assert code_of(resolve(house, message_id, "drop")) == "not_doubtful"
     assert resolve(house, message_id, "resend") == Resolved("queued")
-    assert [found.id for found in house.store.doubtful(10)] == [message_id]
+    assert [found.id for found in house.list_doubtful(10)] == [message_id]
 
 
 def test_receipt_still_settles_a_resolved_doubt(open_house: Open) -> None:

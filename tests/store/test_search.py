@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smppd.store.changes import Cancel
+from smppd.store.search import DOUBT_ROWS_MAX, DoubtSlice
 from smppd.store.view import FoundMessage
 from tests.house import START, House, Open, tag_of
 
@@ -93,11 +94,35 @@ def test_doubtful_messages_are_listed_oldest_first(open_house: Open) -> None:
     submits = house.take()
     house.answer([submits[2]], ids=["m1"])
     house.down(doubt=[tag_of(submit) for submit in submits if submit is not submits[2]])
-    assert [one.ref for one in house.store.doubtful(10)] == ["stopped", "resent", "promised"]
-    assert [one.ref for one in house.store.doubtful(2)] == ["stopped", "resent"]
+    assert [one.ref for one in house.list_doubtful(10)] == ["stopped", "resent", "promised"]
+    assert [one.ref for one in house.list_doubtful(2)] == ["stopped", "resent"]
     house.up()
     house.answer(house.take(), ids=["m2"])
-    assert [one.ref for one in house.store.doubtful(10)] == ["stopped", "resent"]
+    assert [one.ref for one in house.list_doubtful(10)] == ["stopped", "resent"]
+
+
+def test_many_doubts_are_looked_at_in_slices_and_the_oldest_are_kept(open_house: Open) -> None:
+    house = open_house(window=DOUBT_ROWS_MAX)
+    house.up()
+    count = DOUBT_ROWS_MAX + 100
+    to = [f"49170{(number * 7) % count:07d}" for number in range(count)]  # rows in another order
+    house.commit(
+        [house.propose(f"r{n}", to=to[n], uncertain="stop") for n in range(DOUBT_ROWS_MAX)]
+    )
+    house.down(doubt=[tag_of(submit) for submit in house.take()])
+    house.up()
+    house.commit(
+        [house.propose(f"r{n}", to=to[n], uncertain="stop") for n in range(DOUBT_ROWS_MAX, count)]
+    )
+    house.down(doubt=[tag_of(submit) for submit in house.take()])
+    first = house.store.look_at_doubts(DoubtSlice())
+    assert (len(first.oldest), first.after is None) == (DOUBT_ROWS_MAX, False)
+    second = house.store.look_at_doubts(first)
+    assert (len(second.oldest), second.after) == (count, None)
+    assert second.oldest == sorted(second.oldest)
+    assert [one.ref for one in house.list_doubtful(count)] == [
+        f"r{number}" for number in range(count)
+    ]
 
 
 def test_nothing_is_doubtful_where_nothing_went_wrong(open_house: Open) -> None:
@@ -105,4 +130,4 @@ def test_nothing_is_doubtful_where_nothing_went_wrong(open_house: Open) -> None:
     house.up()
     house.submit("r1")
     house.answer(house.take())
-    assert house.store.doubtful(10) == []
+    assert house.list_doubtful(10) == []

@@ -16,7 +16,7 @@ from smppd.store.tags import TAGS_ROW_MAX, Tags
 def make_message(number: int, tag: str = "t") -> Message:
     return Message(
         number, "shop", f"r{number}", "49", 5, 0, "ACME", "hi", "transactional", "gsm7", True, tag,
-        None, 1, 2, "stop", b"", [],
+        None, 1, 2, "stop", b"", (),
     )  # fmt: skip
 
 
@@ -103,4 +103,13 @@ def test_tags_with_a_common_beginning_are_apart(tmp_path: Path) -> None:
     shelf.add([3], "tt")
     assert shelf.after(0) == [1]
     assert shelf.before(9) == [1]
+    shelf.environment.close()
+
+
+def test_id_that_only_seems_to_stand_across_two_others_takes_neither_away(tmp_path: Path) -> None:
+    shelf = Shelf(str(tmp_path))
+    first, second, between = 0x1, 0x2_0000_0005, 0x1_0000_0002
+    shelf.add([first, second])
+    shelf.forget([between])
+    assert shelf.after(0) == [first, second]
     shelf.environment.close()
