@@ -111,7 +111,7 @@ async def test_others_have_their_turns_while_a_page_is_made() -> None:
         nursery.cancel_scope.cancel()
     await server.aclose()
     assert (await read_all(client)).endswith(b"\r\n\r\n0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n")
-    assert seen[-1] - seen[0] >= len(seen) - 1
+    assert seen[-1] - seen[0] >= len(seen) - 2  # in each pass the one or the other comes first
 
 
 async def test_head_has_the_length_and_no_body() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from smppd.store import records
-from smppd.store.events import cost_of, encode_event, encode_inbound
+from smppd.store.events import cost_of, encode_any_event, encode_event, encode_inbound
 from smppd.store.life import Fact
 from smppd.store.records import TAKEN, Inbound, Message, Segment
 
@@ -103,3 +105,24 @@ def test_inbound_event_carries_octets_nobody_can_read_as_hex() -> None:
     assert (event["text"], event["data"], event["data_coding"]) == ("", "01ff", 4)
     assert (event["ref"], event["tag"], event["meta"]) == (None, None, None)
     assert event["accepted_at"] == 9
+
+
+@settings(deadline=None, derandomize=True, database=None)
+@given(
+    st.text(max_size=64),
+    st.sampled_from([Fact("sent"), Fact("delivered", err="000"), Fact("delivered", done_at=7)]),
+    st.text(max_size=12),
+    st.sampled_from(["0.0210", "0", ""]),
+    st.sampled_from(["EUR", ""]),
+    st.integers(0, 3),
+    st.booleans(),
+)
+def test_short_way_of_the_common_events_says_what_the_long_one_says(
+    ref: str, fact: Fact, carrier: str, cost: str, currency: str, units: int, has_receipt: bool
+) -> None:
+    message = make_message()
+    message.ref, message.carrier, message.cost = ref, carrier, cost or "1.5"
+    message.tag, message.meta, message.currency = None, None, currency
+    message.units, message.receipts = units, int(has_receipt)
+    line = encode_event(message, fact, 41, 3_000, "USD")
+    assert line == encode_any_event(message, fact, 41, 3_000, "USD")
