@@ -29,6 +29,9 @@ submits evenly (``drip``) to a daemon whose every pass is written down (``watche
 ``pause_stage`` where all ``disturbers`` have their turn, beside a ``yardstick`` of what a
 millisecond of work takes on this machine.
 
+``python -m bench.fairness`` says who gets what under pressure: ``fair_app`` on a ``fair_stage``,
+judged by ``fair_report``. ``python -m bench.correlation`` measures the index of random ids alone.
+
 A figure says nothing without its interpreter, its cores and its disk, so they are printed with
 it. Shared cores make noise: repeat, and compare what was measured in the same minute.
 docs/performance.md is how to read the figures.

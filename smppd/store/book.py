@@ -68,12 +68,10 @@ class Book:
         self.retiming = Retiming()
         self.tags = Tags(tables["tags"])
         self.modes = Modes(tables["meta"])
-        self.refs = SpilledIndex()
-        self.smsc_ids = SpilledIndex()
+        self.refs = _index(tables, "refs")
+        self.smsc_ids = _index(tables, "smsc_ids")
         self.references = References(tables["references"])
-        self.matching = Matching(
-            tables["unmatched"], tables["doubts"], tables["smsc_ids"], self.smsc_ids
-        )
+        self.matching = Matching(tables["unmatched"], tables["doubts"], self.find_tag)
         self.now = 0
         self.last_id = 0
         self._saved_id = 0
@@ -99,8 +97,8 @@ class Book:
         tables = self.tables
         self.events.load()
         self.deadlines.load()
-        self.refs.load([*tables["refs_journal"].rows_from(b"")])
-        self.smsc_ids.load([*tables["smsc_ids_journal"].rows_from(b"")])
+        self.refs.load()
+        self.smsc_ids.load()
         self.matching.load()
         self.waiting.load()
         self.grants.load()
@@ -110,6 +108,7 @@ class Book:
         self.last_id = self._saved_id = 0 if last_id is None else keys.read_u64(last_id)
         self.now = keys.time_of_id(self.last_id)
         self.retention.load(self.now)
+        self.refs.age(self.retention.swept_refs)
 
     def flush(self) -> list[str]:
         """Hands everything the batch did to the tables; the apps that have new events."""
@@ -120,8 +119,8 @@ class Book:
         self.grants.flush()
         self.tags.flush()
         self.deadlines.flush(self.next_id)
-        self.refs.write(tables["refs"], tables["refs_journal"])
-        self.smsc_ids.write(tables["smsc_ids"], tables["smsc_ids_journal"])
+        self.refs.write()
+        self.smsc_ids.write()
         if self.last_id != self._saved_id:
             tables["meta"].put(_META_LAST_ID, keys.pack_u64(self.last_id))
             self._saved_id = self.last_id
@@ -137,7 +136,7 @@ class Book:
         """The number of a message by its id or its ref; None where there is none such."""
         if message_id is not None:
             return keys.read_id(message_id)
-        bound = self.refs.get(keys.ref_key(app, ref or ""), self.tables["refs"].get)
+        bound = self.refs.get(keys.ref_key(app, ref or ""))
         return None if bound is None else keys.read_u64(bound)
 
     def next_id(self) -> int:
@@ -176,6 +175,13 @@ class Book:
         """The carrier's form; None for the plain one."""
         return self._forms.get(carrier)
 
+    def find_tag(self, key: bytes) -> bytes | None:
+        """The tag of the segment with a carrier's name for it, while its message is there."""
+        tag = self.smsc_ids.get(key)
+        if tag is None or tag >= self.retention.forgotten:
+            return tag
+        return tag if self.message(keys.unpack_tag(tag)[0]) is not None else None
+
     def to_of(self, tag: bytes) -> str | None:
         """The destination of the message a segment's tag names."""
         message = self.messages.peek(keys.unpack_tag(tag)[0])
@@ -184,32 +190,31 @@ class Book:
     # -- aging out ---
 
     def forget_message(self, seen: Message) -> bool:
-        """Deletes an aged message with all that names it; False where this very commit, or a
-        carrier, still has to do with it."""
+        """Deletes an aged message with all that names it but its ref and ids, which age by
+        themselves; False where this very commit, or a carrier, still has to do with it."""
         message = self.messages.peek(seen.id)
         is_granted = message is not None and any(part.state == GRANTED for part in message.parts)
         if message is None or message.state <= SENT or is_granted:
             return False
         for index, part in enumerate(message.parts):
-            if part.smsc_id:
-                key = keys.smsc_key(message.carrier, part.smsc_id)
-                tag = keys.pack_tag(message.id, index)
-                if self.smsc_ids.get(key, self.tables["smsc_ids"].get) == tag:
-                    self.smsc_ids.forget(key)
             if part.doubted:
                 self.matching.forget_doubt(message, keys.pack_tag(message.id, index))
-        self.forget_ref(message)
         self.tags.forget(message)
         self.messages.delete(message)
         return True
 
-    def forget_ref(self, message: Message) -> None:
-        """The message's ref may name another one, if it has not begun to already."""
-        key = keys.ref_key(message.app, message.ref)
-        bound = self.refs.get(key, self.tables["refs"].get)
-        if bound is not None and keys.read_u64(bound) == message.id:
-            self.refs.forget(key)
+    def age_refs(self, floor: int) -> None:
+        """The refs of messages with ids below ``floor`` may name others."""
+        self.refs.age(floor)
+
+    def age_ids(self, floor: int) -> None:
+        """Of messages with ids below ``floor`` none is left that a carrier could speak of."""
+        self.smsc_ids.age(floor)
 
     def forget_unmatched(self, key: bytes) -> None:
         """Deletes an aged receipt that nobody claimed."""
         self.matching.forget_unmatched(key)
+
+
+def _index(tables: Mapping[str, Table], name: str) -> SpilledIndex:
+    return SpilledIndex(tables[name], tables[f"{name}_journal"], tables[f"{name}_runs"])

@@ -148,10 +148,12 @@ class Table:
         environment, seed = self._environment, self._seed
         environment.reading = self.name, key
         with environment.transaction.cursor(db=self._db) as cursor:
-            if not (cursor.set_range(key) and cursor.key() == key):
-                # Beside the row that was found, or the last one where none was.
-                if not (cursor.prev() if cursor.key() else cursor.last()):
-                    return None
+            if not cursor.set_range(key):
+                is_there = cursor.last()
+            else:
+                is_there = cursor.key() == key or cursor.prev()
+            if not is_there:
+                return None
             found, sealed = cast(tuple[bytes, bytes], cursor.item())
         if seed is None:
             return found, sealed

@@ -43,6 +43,10 @@ _ID_OCTETS: Final = 8
 ENDLESS: Final = 1 << 62
 """A bound that is none."""
 
+ROWS_A_PAGE: Final = 16
+"""A page of more rows counts as several where pages are bounded: it is their rows that take time,
+and a page of the queue has eighty of them, one of messages eight."""
+
 
 class Finding(msgspec.Struct, frozen=True):
     """One thing that is damaged: where it is known, the table, the page (from 0) and the key."""
@@ -86,8 +90,9 @@ class Inspection:
     the rows that a finding has cost, where ``salvage`` wants to know.
 
     ``pages_max`` bounds the leaves (and pages of long values) that are read: of the smallest tables
-    first, of each from its end, where what is new stands. Branches are all read, and every leaf is
-    known to be in use once. The tables of ``first`` come before the others, ``meta`` before all.
+    first, of each from its end, where what is new stands; one of many rows counts as several.
+    Branches are all read, and every leaf is known to be in use once. The tables of ``first`` come
+    before the others, ``meta`` before all.
     ``is_start``: pages that are neither in use nor free cost room and nothing else, and LMDB itself
     may leave some behind (its own copy minds "page leaks"), so no start is refused for them.
     """
@@ -186,9 +191,13 @@ class Inspection:
         is."""
         file, count, was_sound = self._file, 0, self._is_sound
         before = file.seen.count(1)
-        for leaf in file.leaves(tree, lambda gap: self._lost(name, gap)):
+
+        def is_enough() -> bool:
+            return self._left < 0 and name not in _ALWAYS_READ
+
+        for leaf in file.leaves(tree, lambda gap: self._lost(name, gap), is_enough):
             self._left -= 1
-            if self._left < 0 and name not in _ALWAYS_READ:
+            if is_enough():
                 continue
             try:
                 rows = file.rows(leaf)
@@ -196,6 +205,7 @@ class Inspection:
                 self._lost(name, Gap(fault.number, fault.wrong, leaf.low, leaf.high))
                 continue
             count += len(rows)
+            self._left -= len(rows) // ROWS_A_PAGE
             if any(row.flags for row in rows):
                 rows = self._read_values(name, rows)
             yield LeafRows(leaf.number, rows)

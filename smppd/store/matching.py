@@ -14,7 +14,6 @@ from smppd.smpp.receipt import candidate_ids, inverse_candidate_ids
 from smppd.store import keys
 from smppd.store.changes import ReceiptArrived
 from smppd.store.environment import Table
-from smppd.store.index import SpilledIndex
 from smppd.store.records import (
     DELIVERED,
     DONE,
@@ -33,19 +32,19 @@ found no longer, and age out on disk."""
 
 
 class Matching:
-    """The receipts' side of the store; mutates only inside a commit."""
+    """The receipts' side of the store; mutates only inside a commit. ``find_tag`` gives the tag of
+    the segment that has a name of a carrier's (``keys.smsc_key``), while its message is there."""
 
     PATIENCE_MILLISECONDS: ClassVar[int] = 60_000
     """How long a response may still claim a receipt before it may settle a doubt
     (docs/protocol.md, Doubt)."""
 
     def __init__(
-        self, unmatched: Table, doubts: Table, smsc_ids: Table, index: SpilledIndex
+        self, unmatched: Table, doubts: Table, find_tag: Callable[[bytes], bytes | None]
     ) -> None:
         self._unmatched = unmatched
         self._doubts = doubts
-        self._smsc_ids = smsc_ids
-        self._index = index
+        self._find_tag = find_tag
         self._keys: dict[bytes, None] = {}
 
     def load(self) -> None:
@@ -161,11 +160,11 @@ class Matching:
         self._keys.pop(key, None)
 
     def _tag_of(self, carrier: str, name: str) -> bytes | None:
-        return self._index.get(keys.smsc_key(carrier, name), self._smsc_ids.get)
+        return self._find_tag(keys.smsc_key(carrier, name))
 
     def _identical(self, arrived: ReceiptArrived) -> list[bytes]:
-        find, spilled, carrier = self._index.get, self._smsc_ids.get, arrived.carrier
-        tags = [find(keys.smsc_key(carrier, name), spilled) for name in arrived.receipt.ids]
+        find, carrier = self._find_tag, arrived.carrier
+        tags = [find(keys.smsc_key(carrier, name)) for name in arrived.receipt.ids]
         return [tag for tag in tags if tag is not None]
 
     def _converted(self, arrived: ReceiptArrived, rule: str) -> list[bytes]:

@@ -17,6 +17,7 @@ import os
 import struct
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from operator import ge
 from typing import Final
 
@@ -177,9 +178,15 @@ class PageFile:
 
     # -- trees ---
 
-    def leaves(self, tree: Tree, lose: Callable[[Gap], None]) -> Iterator[Leaf]:
+    def leaves(
+        self,
+        tree: Tree,
+        lose: Callable[[Gap], None],
+        is_enough: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Leaf]:
         """The leaves of a tree, the last one first, without reading them; ``lose`` is told of every
-        page above them that is damaged."""
+        page above them that is damaged. Once it ``is_enough`` they are only known to be in use once
+        and are not named any more: of a store of ten million messages there are a million."""
         if not _has_root(tree):
             return
         is_numbered = bool(tree.flags & INTEGER_KEYS)
@@ -190,6 +197,9 @@ class PageFile:
                 self.visit(node.number)
                 if depth == tree.depth:
                     yield node
+                    continue
+                if depth == tree.depth - 1 and is_enough():
+                    self._visit_leaves(node)
                     continue
                 children = self._children(node)
             except PageFault as fault:
@@ -206,8 +216,24 @@ class PageFile:
                 break
         return 0
 
+    def _visit_leaves(self, node: Leaf) -> None:
+        """Looks at a branch, and at the numbers of its leaves."""
+        seen, pages = self.seen, self.pages
+        numbers, _ = self._read_branch(node)
+        for number in numbers:
+            if not META_PAGES <= number < pages or seen[number]:
+                self.visit(number)  # says what is wrong with it
+            seen[number] = 1
+
     def _children(self, node: Leaf) -> list[Leaf]:
-        number, lows, children, ends = node.number, [], [], {}
+        numbers, lows = self._read_branch(node)
+        highs = [*lows[1:], node.high]
+        numbered = [node.is_numbered] * len(lows)
+        return [Leaf(*one) for one in zip(numbers, lows, highs, numbered, strict=True)]
+
+    def _read_branch(self, node: Leaf) -> tuple[list[int], list[bytes]]:
+        """The pages below a branch, and from which key on each; PageFault where it is not sound."""
+        number, lows, numbers, ends = node.number, [], [], {}
         page = self.read(number)
         offsets, upper = _offsets(page, number, BRANCH, self.page_size)
         for offset in offsets:
@@ -215,14 +241,12 @@ class PageFile:
             end = offset + NODE_OCTETS + key_size
             ends[offset] = end + (end & 1)
             lows.append(page[offset + NODE_OCTETS : end])
-            children.append(low | high << 16 | flags << 32)
+            numbers.append(low | high << 16 | flags << 32)
         _check_filled(number, offsets, ends, upper, self.page_size)
         # The first child's key is not kept: whatever is there, it begins where the branch begins.
         lows[0] = node.low
         _check_order(number, lows, node)
-        highs = [*lows[1:], node.high]
-        numbered = [node.is_numbered] * len(lows)
-        return [Leaf(*one) for one in zip(children, lows, highs, numbered, strict=True)]
+        return numbers, lows
 
     # -- rows ---
 
@@ -284,7 +308,7 @@ def _offsets(page: bytes, number: int, kind: int, page_size: int) -> tuple[tuple
         raise PageFault(number, f"is no {_KINDS[kind]} (flags {flags:#x})")
     if not HEADER_OCTETS < lower <= upper < page_size or (lower | upper) & 1:
         raise PageFault(number, f"has bounds that cannot be (lower {lower}, upper {upper})")
-    offsets = _OFFSETS[(lower - HEADER_OCTETS) // 2].unpack_from(page, HEADER_OCTETS)
+    offsets = _numbers((lower - HEADER_OCTETS) // 2).unpack_from(page, HEADER_OCTETS)
     if max(offsets) > page_size - NODE_OCTETS:
         raise PageFault(number, f"has a node at {max(offsets)}, out of its bounds")
     return offsets, upper
@@ -316,7 +340,12 @@ def _check_order(number: int, found: list[bytes], node: Leaf) -> None:
         raise PageFault(number, "has keys that are not in its place")
 
 
-_OFFSETS: Final = [struct.Struct(f"={count}H") for count in range(PAGE_SIZE_MAX // 2)]
+@cache
+def _numbers(count: int) -> struct.Struct:
+    """So many, of two octets: at most PAGE_SIZE_MAX // 2 on a page."""
+    return struct.Struct(f"={count}H")
+
+
 _KINDS: Final = {BRANCH: "branch", LEAF: "leaf"}
 
 

@@ -67,7 +67,7 @@ def take(book: Book, change: Take) -> TakenResult:
 
 def _answer_if_bound(book: Book, change: Propose, key: bytes) -> Result:
     """None where the ref is free."""
-    bound = book.refs.get(key, book.tables["refs"].get)
+    bound = book.refs.get(key)
     if bound is None:
         return None
     message = book.messages.peek(keys.read_u64(bound))
@@ -111,7 +111,7 @@ def _keep(book: Book, change: Propose, new: NewMessage) -> Message:
         new.expires_at,
         new.uncertain,
         new.route_set,
-        [Segment()] if new.segments == 1 else [Segment() for _ in range(new.segments)],
+        (Segment(),) if new.segments == 1 else tuple(Segment() for _ in range(new.segments)),
     )
     if new.extras is not None or new.units or new.form is not None:
         message.extras, message.units, message.form = new.extras, new.units, new.form

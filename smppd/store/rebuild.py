@@ -32,6 +32,7 @@ from smppd.store.records import (
     decode_unmatched,
     encode_record,
 )
+from smppd.store.retention import META_FORGOTTEN
 from smppd.store.tags import Tags
 from smppd.store.waiting import queue_key_of
 
@@ -39,8 +40,8 @@ SLICE: Final = 5_000
 """Rows looked at in a transaction."""
 
 _META_LAST_ID: Final = b"last_id"
-_REFS: Final = frozenset({"refs", "refs_journal"})
-_SMSC_IDS: Final = frozenset({"smsc_ids", "smsc_ids_journal"})
+_REFS: Final = frozenset({"refs", "refs_journal", "refs_runs"})
+_SMSC_IDS: Final = frozenset({"smsc_ids", "smsc_ids_journal", "smsc_ids_runs"})
 
 
 class Rebuilt(msgspec.Struct):
@@ -162,13 +163,15 @@ class Rebuilding:
 
     def _drop_refs(self, rows: list[tuple[bytes, bytes]]) -> None:
         """Those of messages that are gone: they would hold a ref for nothing."""
+        forgotten = self._tables["meta"].get(META_FORGOTTEN) or b""
         for key, value in rows:
             number = keys.read_u64(value)
             if self._is_gone(number):
-                app, _, ref = key.decode().partition("\0")
-                self._built.names[number] = (app, ref)
-                self._named.add(number)
                 self._tables["refs"].delete(key)
+                if value >= forgotten:
+                    app, _, ref = key.decode().partition("\0")
+                    self._built.names[number] = (app, ref)
+                    self._named.add(number)
 
     def _find_lost(self) -> None:
         self._built.lost = {number for number in self._named if self._is_gone(number)}

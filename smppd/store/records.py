@@ -14,7 +14,7 @@ from smppd.smpp.receipt import Receipt
 from smppd.store.changes import EncodingName, Extras, MessageClass, UncertainPolicy
 from smppd.text.segment import PLAIN_FORM, Form
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Raised when a record or key changes its meaning; a newer one than ours is refused at start."""
 
 # The state of a message. Up to SENT it is alive; from there on the order says nothing.
@@ -120,8 +120,8 @@ class LateReceipt(msgspec.Struct, array_like=True, gc=False):
 class Message(msgspec.Struct, array_like=True, gc=False):
     """What an app submitted, and all that became of it. Mutable: only the store touches it.
 
-    What few messages have, and what is empty, is a tuple: a list of its own would cost each
-    message 56 octets, and its allocation.
+    All that it has several of is in tuples: a list would cost each message 56 octets and its
+    allocation, and have the collector look at every live message (35 ms at 50,000).
 
     ``queue_group`` and ``queue_due`` name its row in the queue table (empty: no row); ``retry_at``
     is the earliest time of its next grant.
@@ -153,7 +153,7 @@ class Message(msgspec.Struct, array_like=True, gc=False):
     expires_at: int
     uncertain: UncertainPolicy
     route_set: bytes
-    parts: list[Segment]
+    parts: tuple[Segment, ...]
     state: int = QUEUED
     carrier: str = ""
     bind: int = 0

@@ -3,9 +3,11 @@
 Once a second, as a part of some commit, each table is looked at from where the last look ended.
 Messages and refs are found in the order of message ids, which is the order of their acceptance.
 
-What has a key by something else goes with its message (ids of carriers, doubts, tags), with its
-deadline, or by its own age. What stays is bounded by names in the configuration, ever: the cursor
-of an app and the mode of a carrier, for either may come back, and the row of a bind's grants.
+What has a key by something else goes with its message (doubts, tags), with its deadline, or by its
+own age. Refs and the ids of carriers are in indexes that are told below which message id there is
+nothing any more (``index``): nobody looks for the entries of a message that goes. What stays is
+bounded by names in the configuration, ever: the cursor of an app and the mode of a carrier, for
+either may come back, and the row of a bind's grants.
 """
 
 from __future__ import annotations
@@ -29,13 +31,18 @@ say, is put right by then, and what would have gone for it is still there."""
 AWAY_MILLISECONDS: Final = 86_400_000
 """A store not used for longer rests at its start: the daemon was away, or the clock is wrong."""
 
-BEHIND_MILLISECONDS: Final = 20
+BEHIND_MILLISECONDS: Final = 4
 """Until the next sweep where the last one left aged rows: ten thousand of each a second."""
 
-SWEEP_ROWS_MAX: Final = 200
-"""Rows of a table looked at in a sweep: about a millisecond."""
+SWEEP_ROWS_MAX: Final = 40
+"""Rows of a table looked at in a sweep: some two milliseconds where all tables have aged rows, for
+a message takes its ids, its ref and its tag with it. Often and little, as all traffic waits."""
 
 _SWEPT_REFS: Final = b"swept_refs"
+"""The message id below which every ref is free."""
+
+META_FORGOTTEN: Final = b"forgotten"
+"""The message id from which on none was deleted: what names a lower one may have outlived it."""
 
 
 class RetentionPeriods(msgspec.Struct, frozen=True):
@@ -51,7 +58,8 @@ class Forgets(Protocol):
     """Who deletes what has aged, with all that names it: the store."""
 
     def forget_message(self, message: Message) -> bool: ...
-    def forget_ref(self, message: Message) -> None: ...
+    def age_refs(self, floor: int) -> None: ...
+    def age_ids(self, floor: int) -> None: ...
     def forget_unmatched(self, key: bytes) -> None: ...
 
 
@@ -70,6 +78,7 @@ class Retention:
         self._used_at = 0
         self._swept_messages = b""
         self._swept_refs = b""
+        self.forgotten = b""
         self._swept_unmatched = b""
 
     def set_periods(self, periods: RetentionPeriods) -> None:
@@ -80,11 +89,17 @@ class Retention:
         """Finds where the last sweep of refs ended; ``used_at`` (ms): when the store was used
         last, 0 where it never was."""
         self._swept_refs = self._meta.get(_SWEPT_REFS) or b""
+        self.forgotten = self._meta.get(META_FORGOTTEN) or b""
         self._used_at = used_at
 
     def rest(self, now: int) -> None:
         """The clock was set: for REST_MILLISECONDS nothing ages."""
         self.rests_until = now + REST_MILLISECONDS
+
+    @property
+    def swept_refs(self) -> int:
+        """The message id below which every ref is free."""
+        return keys.read_u64(self._swept_refs) if self._swept_refs else 0
 
     def ref_is_free(self, message: Message, now: int) -> bool:
         """Whether the message's ref may name another message now."""
@@ -118,22 +133,35 @@ class Retention:
 
     def _sweep_messages(self, now: int, store: Forgets) -> bool:
         before = now - self._periods.messages * 1000
-        position = b""
-        has_deleted = False
-        spent = 0  # a message of many segments is found by as many ids
+        is_first = not self._swept_messages
+        position = kept = gone = b""
+        spent = 0  # a message of many segments has as many doubts
         for key, row in self._messages.rows_from(self._swept_messages):
             if keys.time_of_id(keys.read_u64(key)) >= before:
+                kept = kept or key
                 break
             if spent >= SWEEP_ROWS_MAX:
-                position = key
+                kept, position = kept or key, key
                 break
             message = decode_message(row)
             spent += 1
-            if message.state > SENT and message.last_event_at < before:
+            is_aged = message.state > SENT and message.last_event_at < before
+            if is_aged and store.forget_message(message):
                 spent += len(message.parts) - 1
-                has_deleted = store.forget_message(message) or has_deleted
+                gone = key
+            else:
+                kept = kept or key
+        if gone:
+            self._save_forgotten(keys.pack_u64(keys.read_u64(gone) + 1))
+        if is_first and (kept or gone):
+            store.age_ids(keys.read_u64(kept or self.forgotten))
         self._swept_messages = position
-        return has_deleted and bool(position)
+        return bool(gone and position)
+
+    def _save_forgotten(self, until: bytes) -> None:
+        if until > self.forgotten:
+            self.forgotten = until
+            self._meta.put(META_FORGOTTEN, until)
 
     def _sweep_refs(self, now: int, store: Forgets) -> bool:
         before = now - self._periods.refs * 1000
@@ -141,16 +169,18 @@ class Retention:
             message = decode_message(row)
             waiting = message.state <= SENT or message.last_event_at >= before
             if looked == SWEEP_ROWS_MAX or waiting:
-                self._save_swept_refs(key)
+                self._save_swept_refs(key, store)
                 return not waiting
-            store.forget_ref(message)
             self._swept_refs = keys.pack_u64(keys.read_u64(key) + 1)
+        self._save_swept_refs(self._swept_refs, store)
         return False
 
-    def _save_swept_refs(self, key: bytes) -> None:
+    def _save_swept_refs(self, key: bytes, store: Forgets) -> None:
+        """What is before ``key`` in ``messages``, and is there still, has a ref that is free."""
         self._swept_refs = key
-        if self._meta.get(_SWEPT_REFS) != key:
+        if key and self._meta.get(_SWEPT_REFS) != key:
             self._meta.put(_SWEPT_REFS, key)
+            store.age_refs(keys.read_u64(key))
 
     def _sweep_inbound(self, now: int) -> bool:
         before = now - self._periods.messages * 1000

@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-from smppd.store import eventlog, index, keys
+from smppd.store import eventlog, index, keys, runs
+from smppd.store.blocks import CRC_OCTETS
 from smppd.store.deadlines import decode_entries
 from smppd.store.layout import META_CHECKSUMS, META_SCHEMA
 from smppd.store.records import (
@@ -22,6 +23,7 @@ from smppd.store.records import (
     decode_message,
     decode_unmatched,
 )
+from smppd.store.sieve import SIEVE, is_sieve_row
 
 UNREADABLE: Final = (msgspec.DecodeError, struct.error, ValueError, IndexError)
 
@@ -99,6 +101,26 @@ def _read_journal(key: bytes, value: bytes) -> object:
     return index.decode_entries(value)
 
 
+class Entries(msgspec.Struct, frozen=True):
+    """A block of a run: whose it is, and the values by their keys."""
+
+    run: int
+    tier: int
+    bound: dict[bytes, bytes]
+
+
+def read_runs(key: bytes, value: bytes) -> Entries | runs.Catalogue | None:
+    """A row of ``refs_runs`` or ``smsc_ids_runs``; None of a sieve."""
+    if key[:1] == runs.BLOCK:
+        number, tier, named = runs.read_block(key, value)
+        return Entries(number, tier, {name[CRC_OCTETS:]: named[name] for name in named})
+    if key == runs.CATALOGUE:
+        return runs.decode_catalogue(value)
+    if key[:1] == SIEVE and is_sieve_row(key, value):
+        return None
+    raise ValueError("it is neither a block nor a sieve's")
+
+
 def _read_deadlines(key: bytes, value: bytes) -> object:
     keys.read_deadline_second(key)
     return decode_entries(value)
@@ -130,8 +152,10 @@ _READ: Final[dict[str, Callable[[bytes, bytes], object]]] = {
     "doubts": _read_doubt,
     "smsc_ids": _read_smsc_id,
     "smsc_ids_journal": _read_journal,
+    "smsc_ids_runs": read_runs,
     "refs": _read_ref,
     "refs_journal": _read_journal,
+    "refs_runs": read_runs,
     "unmatched": lambda _, value: decode_unmatched(value),
     "events": read_event_rows,
     "references": _read_reference,

@@ -54,10 +54,14 @@ BATCH_ROWS: Final = 5_000
 FINDINGS_MAX: Final = 1_000
 """Kept and shown; the rest is counted."""
 
-_FIRST: Final = ("messages", "refs", "smsc_ids", "refs_journal", "smsc_ids_journal")
-"""In this order: what a journal says of a key counts more than what the table does."""
-
 _JOURNALED: Final = {"refs_journal": "refs", "smsc_ids_journal": "smsc_ids"}
+_RUN: Final = {"refs_runs": "refs", "smsc_ids_runs": "smsc_ids"}
+_PLAIN: Final = ("refs", "smsc_ids")
+
+_FIRST: Final = ("messages", *_JOURNALED, *_RUN, *_PLAIN)
+"""In this order: what a journal says of a key counts more than what a run does, and least of all
+the plain rows. All of it becomes plain rows, which the daemon makes runs of again."""
+
 _DERIVED: Final = frozenset({"queue", "grants", "tags"})
 
 
@@ -199,21 +203,30 @@ class _Salvage:
 
     def _keep(self, table: str, key: bytes, value: bytes) -> None:
         if table in _JOURNALED:
-            # Rows come the last one first, and in a row the last entry counts.
-            target = _JOURNALED[table]
+            # Rows come the last one first, as young runs do; in a row the last entry counts.
             for name, bound in reversed(decode_entries(value)):
-                if (target, name) not in self._hidden:
-                    self._hidden.add((target, name))
-                    self._put(target, name, bound)
+                self._bind(_JOURNALED[table], name, bound)
+        elif table in _RUN:
+            entries = rows.read_runs(key, value)
+            if isinstance(entries, rows.Entries):
+                for name, bound in entries.bound.items():
+                    self._bind(_RUN[table], name, bound)
+        elif table in _PLAIN:
+            self._bind(table, key, value)
         elif table not in _DERIVED and (table, key) != ("meta", META_CHECKSUMS):
             self._put(table, key, value)
 
-    def _put(self, table: str, key: bytes, value: bytes) -> None:
-        """An empty ref or id is one that was forgotten."""
-        if value or table not in _JOURNALED.values():
-            self._tables[table].put(key, value)
+    def _bind(self, table: str, name: bytes, bound: bytes) -> None:
+        """A ref or an id of a carrier, unless it was bound; an empty one was forgotten."""
+        if (table, name) in self._hidden or self._tables[table].get(name) is not None:
+            return
+        if bound:
+            self._put(table, name, bound)
         else:
-            self._tables[table].delete(key)
+            self._hidden.add((table, name))
+
+    def _put(self, table: str, key: bytes, value: bytes) -> None:
+        self._tables[table].put(key, value)
         self._written += 1
         if self._written % BATCH_ROWS == 0:
             self._commit()

@@ -38,7 +38,14 @@ from smppd.store.ledger import Ledger
 from smppd.store.proposals import refuse
 from smppd.store.records import SCHEMA_VERSION, Message
 from smppd.store.rules import LedgerRules
-from smppd.store.search import FindSlice, Wanted, find_doubtful, find_messages
+from smppd.store.search import (
+    DoubtSlice,
+    FindSlice,
+    Wanted,
+    find_messages,
+    look_at_doubts,
+    show_doubtful,
+)
 from smppd.store.trace import TraceView, trace_message
 from smppd.store.view import FoundMessage, MessageView, show_found, view_message
 
@@ -254,10 +261,15 @@ class Store:
         with self._reading():
             return find_messages(self._ledger, wanted, before, rows_max)
 
-    def doubtful(self, limit: int) -> list[FoundMessage]:
-        """Messages with a segment nobody can know of, oldest first."""
+    def look_at_doubts(self, before: DoubtSlice) -> DoubtSlice:
+        """Which messages have a segment nobody can know of: one slice more of that list."""
         with self._reading():
-            return find_doubtful(self._ledger, limit)
+            return look_at_doubts(self._ledger, before)
+
+    def show_doubtful(self, numbers: Sequence[int]) -> list[FoundMessage]:
+        """Those of them, DOUBTFUL_ROWS_MAX at most, of which that is still so."""
+        with self._reading():
+            return show_doubtful(self._ledger, numbers)
 
     def know(
         self,
@@ -393,5 +405,5 @@ class Store:
                 f"{SCHEMA_VERSION}); run that version, or give this one another state directory"
             )
             raise StoreError(reason)
-        if value is None:
+        if value is None or version < SCHEMA_VERSION:
             self._env.tables["meta"].put(META_SCHEMA, b"%d" % SCHEMA_VERSION)

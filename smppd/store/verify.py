@@ -6,12 +6,15 @@ what is held against each other beyond what ``inspection`` looks at:
 1. Every row decodes, and is what its table holds (``rows``).
 2. An open grant names a segment that is GRANTED, and such a segment has a grant.
 3. A row of the queue names a message that waits there, and such a message has its row.
-4. A ref and a tag name messages that are there.
+4. A ref and a tag name messages that are there; a ref may outlive a message that has aged out.
 5. Each app's events follow each other up to its last one.
+6. The runs of the indexes have as many entries as their catalogue says.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -22,12 +25,15 @@ from smppd.store.inspection import Finding, Inspection
 from smppd.store.offline import Offline, find_roots, opened
 from smppd.store.pages import PageFile
 from smppd.store.records import GRANTED, Message
+from smppd.store.retention import META_FORGOTTEN
+from smppd.store.rows import Entries
+from smppd.store.runs import WHOLE, Catalogue
 from smppd.store.waiting import queue_key_of
 
 FINDINGS_MAX: Final = 1_000
 """Kept and shown; a file with more is known to be damaged all over, and the rest is counted."""
 
-FIRST: Final = ("messages", "refs_journal")
+FIRST: Final = ("messages", "refs_journal", "refs_runs")
 """Looked at before the rest, which is held against them."""
 
 
@@ -68,7 +74,10 @@ class _Verification:
         self._messages: set[int] = set()
         self._granted: set[bytes] = set()
         self._waiting: dict[int, bytes] = {}
-        self._journaled: set[bytes] = set()
+        self._hidden: set[bytes] = set()
+        self._forgotten = 0
+        self._entries: Counter[tuple[str, int, int]] = Counter()
+        self._whole: dict[tuple[str, int, int], int] = {}
         self._cursors: dict[bytes, eventlog.Cursor] = {}
         self._events: dict[bytes, list[tuple[int, int]]] = {}
 
@@ -116,12 +125,21 @@ class _Verification:
             return self._hold_queue(said, key)
         if table == "grants" and isinstance(said, list):
             return self._hold_grants(said)
-        if table == "refs" and isinstance(said, int) and key not in self._journaled:
-            return self._hold_id(said)
+        if (table, key) == ("meta", META_FORGOTTEN) and isinstance(said, bytes):
+            self._forgotten = keys.read_u64(said)
+        if table == "refs" and isinstance(said, int) and key not in self._hidden:
+            return self._hold_ref(said)
         if table == "refs_journal" and isinstance(said, list):
-            self._journaled.update(name for name, _ in said)
-            bound = (keys.read_u64(value) for _, value in said if value)
-            return next((wrong for one in bound if (wrong := self._hold_id(one))), None)
+            return self._hold_refs(said)
+        if isinstance(said, Entries):
+            self._entries[table, said.run, said.tier] += len(said.bound)
+            return self._hold_refs(said.bound.items()) if table == "refs_runs" else None
+        if isinstance(said, Catalogue):
+            self._whole |= {
+                (table, run.number, run.tier): run.entries
+                for run in said.runs
+                if run.state == WHOLE
+            }
         if table == "tags" and isinstance(said, list):
             return next((wrong for one in said if (wrong := self._hold_id(one))), None)
         if table == "events" and isinstance(said, tuple):
@@ -145,6 +163,19 @@ class _Verification:
             return None
         return f"names message {keys.show_id(number)}, which is not there"
 
+    def _hold_refs(self, bound: Iterable[tuple[bytes, bytes]]) -> str | None:
+        """Refs that hide the same in plain rows; empty is one that was forgotten."""
+        wrong = None
+        for ref, value in bound:
+            if value:
+                wrong = wrong or self._hold_ref(keys.read_u64(value))
+            else:
+                self._hidden.add(ref)
+        return wrong
+
+    def _hold_ref(self, number: int) -> str | None:
+        return None if number < self._forgotten else self._hold_id(number)
+
     def _hold_queue(self, number: int, key: bytes) -> str | None:
         expected = self._waiting.pop(number, None)
         if expected == key:
@@ -167,6 +198,10 @@ class _Verification:
         for tag in self._granted:
             wrong = "has a segment that is granted, and no open grant"
             self._note(Finding(wrong, "messages", key=tag[:8]))
+        for (table, number, tier), count in self._whole.items():
+            if (found := self._entries[table, number, tier]) != count:
+                wrong = f"run {number} of tier {tier} has {found} entries, not {count}"
+                self._note(Finding(wrong, table))
         for app, cursor in self._cursors.items():
             self._look_at_events(app, cursor, sorted(self._events.pop(app, [])))
         for app in self._events:

@@ -294,7 +294,7 @@ def test_row_that_has_changed_ends_a_start_that_reads_it(copy: Path, table: str)
     house = None
     with pytest.raises(StoreError, match=f"table {table}, row .*: its checksum does not fit"):  # noqa: PT012
         house = open_used(copy)
-        list(house.store.doubtful(10))
+        house.list_doubtful(10)
     if house is not None:
         house.close()
 

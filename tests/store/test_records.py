@@ -39,7 +39,7 @@ OLD_UNMATCHED = bytes.fromhex(
 def make_message(segments: int = 1) -> Message:
     return Message(
         1, "shop", "r1", "491701234567", 5, 0, "ACME", "hi", "transactional", "gsm7", True, None,
-        None, 1_000, 61_000, "resend", b"12345678", [Segment() for _ in range(segments)],
+        None, 1_000, 61_000, "resend", b"12345678", tuple(Segment() for _ in range(segments)),
     )  # fmt: skip
 
 

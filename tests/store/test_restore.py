@@ -70,7 +70,7 @@ def test_what_may_not_be_sent_twice_is_not_sent(houses: list[House], tmp_path: P
     copy.up()
     assert copy.take() == []
     assert [(event["event"], event["resend"]) for event in copy.events()] == [("uncertain", False)]
-    (doubtful,) = copy.store.doubtful(10)
+    (doubtful,) = copy.list_doubtful(10)
     assert doubtful.ref == "a"
     (result,) = copy.commit([Resolve(doubtful.id, "resend", copy.now)])
     assert result == Resolved("queued")
@@ -141,7 +141,7 @@ def test_doubt_outlives_a_carrier_that_cuts_texts_another_way(
     assert view is not None
     assert view.maybe_duplicate
     copy.answer(sent)
-    assert copy.store.doubtful(10) == []
+    assert copy.list_doubtful(10) == []
 
 
 def test_restored_store_is_started_once_as_one(houses: list[House], tmp_path: Path) -> None:

@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from smppd.errors import StoreDamaged, StoreError, StoreRefused
-from smppd.store import keys
+from smppd.store import index, keys
+from smppd.store.blocks import crcs_of, pack_block, sizes_of, unpack_block
 from smppd.store.book import META_RESTORED
+from smppd.store.changes import Accepted
 from smppd.store.environment import Environment
 from smppd.store.inspection import Inspection
 from smppd.store.layout import DATA_FILE
 from smppd.store.offline import find_roots, opened
 from smppd.store.pages import PageFile
+from smppd.store.runs import BLOCK
 from smppd.store.salvage import Salvaged, salvage
 from smppd.store.startcheck import check_at_start
 from smppd.store.verify import verify
 from tests.house import START, House
 from tests.store.damage import PAGE, damage, damaged_copy, leaf_of, leaves_of, zero_pages
 from tests.store.test_damage import change_data, read_transaction, take_off_checksums
-from tests.store.used import MAP_BYTES, open_used, read_story, told, write_story
+from tests.store.used import GROUP, MAP_BYTES, REFS, open_used, read_story, told, write_story
 
 SEEDS: Final = 160
 NOW: Final = START + 700_000
+
+OTP_SLOTS: Final = 4
+"""Of a window, kept for the class ``otp``, of which the story has none."""
 
 BUILT_MIN: Final = {"queue": 80, "grants": 36, "tags": 240, "deadlines": 123, "doubts": 36}
 """Rows that follow from the messages of the story; deadlines: of those that are not final."""
@@ -137,6 +144,93 @@ def check_messages(
             was_lost.add(keys.show_id(keys.read_u64(key)))
     assert found.keys() <= {key for table, key in rows if table == "messages"}
     assert not was_lost or saved.findings
+
+
+# --- refs and ids that are in runs ---
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same story, whose refs and ids did not stay in memory."""
+    monkeypatch.setattr(index, "GENERATION", 32)
+    write_story(tmp_path / "runs")
+    tables = {table for table, key in rows_of(tmp_path / "runs") if key[:1] == BLOCK}
+    assert tables == {"refs_runs", "smsc_ids_runs"}
+    return tmp_path / "runs"
+
+
+def refs_that_send_again(directory: Path) -> list[str]:
+    """Of the story's refs, those a submit of which is taken for a new message's."""
+    house = open_used(directory)
+    refs = [f"r{number}" for number in range(REFS)]
+    answers = house.commit([house.propose(ref) for ref in refs])
+    house.close()
+    bound = zip(refs, answers, strict=True)
+    return [ref for ref, answer in bound if isinstance(answer, Accepted) and not answer.duplicate]
+
+
+def test_sound_store_with_runs_is_verified_and_salvaged_whole(runs: Path, tmp_path: Path) -> None:
+    assert verify(runs).findings == []
+    story = told(shutil.copytree(runs, tmp_path / "other"))
+    saved = salvage(runs, tmp_path / "new", NOW)
+    assert (saved.findings, saved.lost, saved.is_doubtful) == ([], [], False)
+    assert verify(tmp_path / "new").findings == []
+    assert told(shutil.copytree(tmp_path / "new", tmp_path / "copy")) == story
+    assert refs_that_send_again(tmp_path / "new") == []
+
+
+def test_ref_of_a_lost_block_sends_nothing_twice(runs: Path, tmp_path: Path) -> None:
+    for number, page in enumerate(leaves_of(runs, "refs_runs")):
+        copy, new = shutil.copytree(runs, tmp_path / f"{number}"), tmp_path / f"new{number}"
+        zero_pages(copy, page)
+        assert verify(copy).findings
+        salvage(copy, new, NOW)
+        assert verify(new).findings == []
+        assert refs_that_send_again(new) == []
+
+
+def test_receipts_of_a_lost_block_find_their_messages(runs: Path, tmp_path: Path) -> None:
+    zero_pages(runs, *leaves_of(runs, "smsc_ids_runs"))
+    salvage(runs, tmp_path / "new", NOW)
+    house = open_used(tmp_path / "new")
+    matched = house.store.statistics().receipts_matched
+    names = [f"smsc1-{number}" for number in range(GROUP - OTP_SLOTS)]
+    house.commit([house.receipt(name) for name in names])
+    assert house.store.statistics().receipts_matched == matched + len(names)
+    house.close()
+
+
+def test_verify_misses_a_block_that_is_gone_from_a_run(runs: Path) -> None:
+    change_row(runs, "refs_runs", lambda key, _: None if key[:1] == BLOCK else b"")
+    assert any("of tier 0 has" in str(finding) for finding in verify(runs).findings)
+
+
+def test_verify_sees_a_block_that_is_not_in_order(runs: Path) -> None:
+    def swap(key: bytes, value: bytes) -> bytes | None:
+        entries = unpack_block(value) if key[:1] == BLOCK else {}
+        if len(entries) < 2:
+            return b""
+        names = [*entries]
+        names[0], names[1] = names[1], names[0]
+        values = [entries[name] for name in names]
+        return pack_block(names, values, crcs_of(names), sizes_of(names, values))
+
+    change_row(runs, "refs_runs", swap)
+    assert any("its entries are not in order" in str(one) for one in verify(runs).findings)
+
+
+def change_row(directory: Path, table: str, change: Callable[[bytes, bytes], bytes | None]) -> None:
+    """Writes the first row anew of which ``change`` gives something, or deletes it for None."""
+    env = Environment(directory, MAP_BYTES)
+    env.begin(write=True)
+    rows = [(key, change(key, value)) for key, value in env.tables[table].rows_from(b"")]
+    key, value = next((key, value) for key, value in rows if value != b"")
+    if value is None:
+        env.tables[table].delete(key)
+    else:
+        env.tables[table].put(key, value)
+    env.commit()
+    env.close()
 
 
 # --- what is not ---

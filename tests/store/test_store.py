@@ -8,14 +8,16 @@ import pytest
 from smppd.errors import StoreError
 from smppd.routing.table import Route
 from smppd.smpp.constants import ESM_UDHI
+from smppd.store import index
 from smppd.store.changes import Accepted, InboundArrived, RefConflict, Rejection, Take, Verdict
 from smppd.store.environment import Environment
 from smppd.store.keys import ref_key
+from smppd.store.layout import META_SCHEMA
 from smppd.store.records import CarrierProfile
 from smppd.store.retention import RetentionPeriods
 from smppd.traffic.granting import LOOKS_MAX
 from smppd.traffic.queue import ROWS_MAX
-from tests.house import Open, pdu_of, tag_of
+from tests.house import House, Open, pdu_of, tag_of
 
 # --- accepting ---
 
@@ -47,16 +49,16 @@ def test_same_ref_with_other_content_is_a_conflict(open_house: Open) -> None:
     assert result == RefConflict(first)
 
 
-def test_ref_that_has_left_memory_is_still_bound(open_house: Open) -> None:
-    """It is in its table alone by then, before a restart and after it."""
+def test_ref_that_has_left_memory_is_still_bound(
+    open_house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in a run alone by then, before a restart and after it."""
+    monkeypatch.setattr(index, "GENERATION", 2)
     house = open_house()
-    index = house.store._ledger.refs
-    index._spill_at = 2
     (first,) = house.submit("r1")
-    for number in range(10):
+    for number in range(20):
         house.submit(f"later-{number}")
-    key = ref_key("shop", "r1")
-    assert index.get(key, lambda key: None) is None
+    assert ref_key("shop", "r1") not in refs_in_memory(house)
     for _ in range(2):
         (again,) = house.commit([house.propose("r1")])
         assert again == Accepted(first, 1, "gsm7", duplicate=True)
@@ -67,7 +69,43 @@ def test_ref_that_has_left_memory_is_still_bound(open_house: Open) -> None:
         assert view.id == first
         house.close()
         house = open_house()
-        assert house.store._ledger.refs.get(key, lambda key: None) is None
+        assert ref_key("shop", "r1") not in refs_in_memory(house)
+
+
+def test_store_of_before_there_were_runs_goes_on(open_house: Open) -> None:
+    """Its refs and ids are single rows, in tables that are empty now."""
+    house = open_house()
+    house.up()
+    (first,) = house.submit("r1")
+    house.answer(house.take(), ids=["abc"])
+    env = house.store._env
+    env.begin(write=True)
+    for name in ("refs", "smsc_ids"):
+        for key, row in env.tables[f"{name}_journal"].rows_from(b""):
+            env.tables[f"{name}_journal"].delete(key)
+            for entry, value in index.decode_entries(row):
+                env.tables[name].put(entry, value)
+    env.tables["meta"].put(META_SCHEMA, b"1")
+    env.commit()
+    house.close()
+    for turn in range(2):
+        house = open_house()
+        house.up()
+        (again,) = house.commit([house.propose("r1")])
+        assert again == Accepted(first, 1, "gsm7", duplicate=True)
+        if turn == 0:
+            house.receive("abc")
+            assert house.store.statistics().receipts_matched == 1
+        with house.store._reading():
+            tables = house.store._env.tables
+            assert (tables["refs"].count(), tables["smsc_ids"].count()) == (0, 0)
+            assert tables["meta"].get(META_SCHEMA) == b"2"
+        house.close()
+
+
+def refs_in_memory(house: House) -> set[bytes]:
+    refs = house.store._ledger.refs
+    return {*refs._young, *refs._old}
 
 
 def test_ref_twice_in_one_batch_is_accepted_once(open_house: Open) -> None:
