@@ -13,12 +13,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, TypeVar
+from zipfile import ZipFile
 
 import msgspec
 
@@ -75,9 +75,9 @@ class BenchTree:
 
 
 def _extract(commit: str, rooms: Sequence[str], into: Path) -> None:
-    done = _run_git("archive", "--format=tar", commit, *rooms)
-    with tarfile.open(fileobj=io.BytesIO(done)) as archive:
-        archive.extractall(into, filter="data")
+    done = _run_git("archive", "--format=zip", commit, *rooms)
+    with ZipFile(io.BytesIO(done)) as archive:
+        archive.extractall(into)
 
 
 def _git(*arguments: str) -> str:
