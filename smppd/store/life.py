@@ -219,7 +219,7 @@ def receive(message: Message, index: int, receipt: Receipt, at: int, done_at: in
     part.receipt_stat, part.receipt_err = _words_of(receipt)
     part.receipt_at = at
     part.receipt_raw = receipt.raw[:RECEIPT_RAW_MAX]
-    if done_at:
+    if part.done_at != done_at:
         part.done_at = done_at
     if message.state == QUEUED and all(one.state == TAKEN for one in message.parts):
         return _settle_by_receipt(message)

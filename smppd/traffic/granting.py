@@ -9,6 +9,7 @@ on disk.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Final
@@ -114,12 +115,17 @@ class Granting:
         """When the carrier's pace allows the next one, where something waits for that: of what is
         kept for one-time codes only they are granted."""
         throughput = carrier.throughput
-        if throughput.allowance(now) <= throughput.kept and carrier.has_work(now_ms):
-            count = 1 if throughput.allowance(now) <= 0 else throughput.kept + 1
-            next_at = throughput.next_at(now, count)
-            next_at = ceil(next_at / PACE_TICK_SECONDS) * PACE_TICK_SECONDS
-            if self.paced_until is None or next_at < self.paced_until:
-                self.paced_until = next_at
+        allowance, kept = throughput.allowance(now), throughput.kept
+        due = carrier.due_at(now_ms) if allowance <= kept else None
+        if due is None:
+            return
+        if due > now_ms:
+            self._note_due(due)
+            return
+        next_at = throughput.next_at(now, 1 if allowance <= 0 else kept + 1)
+        next_at = ceil(next_at / PACE_TICK_SECONDS) * PACE_TICK_SECONDS
+        if self.paced_until is None or next_at < self.paced_until:
+            self.paced_until = next_at
 
     def _grant_slot(self, ledger: Ledger, slot: Slot, room: int, spare: int, now_ms: int) -> int:
         """Grants up to ``room`` segments: half-sent messages, one-time codes, the rest.
@@ -127,14 +133,20 @@ class Granting:
         ``spare`` is the room of which none is kept for one-time codes. Returns how many were
         granted.
         """
-        left = self._grant_half_sent(ledger, slot, room, now_ms)
+        throughput = slot.carrier.throughput
+        kept = max(room - (throughput.allowance(self._clock()) - throughput.kept), 0)
+        left = self._grant_half_sent(ledger, slot, room, kept, now_ms)
         if left > 0:
             left -= self._grant_lane(ledger, slot, OTP_LANE, left, left, now_ms)
         if (rest := min(left, spare - (room - left))) > 0:
             left -= self._grant_shares(ledger, slot, rest, now_ms)
         return room - left
 
-    def _grant_half_sent(self, ledger: Ledger, slot: Slot, room: int, now_ms: int) -> int:
+    def _grant_half_sent(
+        self, ledger: Ledger, slot: Slot, room: int, kept: int, now_ms: int
+    ) -> int:
+        """Goes on with what was begun; of ``kept``, which the pace keeps for one-time codes, only
+        they are granted. Returns how much room is left."""
         own = slot.carrier.own.key
         waiting = slot.carrier.half_sent
         slot.half_sent.update(waiting)
@@ -148,7 +160,10 @@ class Granting:
                 if message is not None and message.queue_group == own:
                     slot.carrier.own.push(message)
                 continue
-            granted = self._grant_message(ledger, slot, message, message.cost, room, now_ms)
+            most = room if message.message_class == "otp" else room - kept
+            if most <= 0:
+                continue
+            granted = self._grant_message(ledger, slot, message, message.cost, most, now_ms)
             slot.carrier.charge(message, granted)
             room -= granted
             if not life.is_waiting(message):
@@ -188,14 +203,16 @@ class Granting:
         """Grants from one lane until ``share`` is used up, the apps taking turns; at most ``room``,
         and beyond ``share`` only what the last message takes. Returns how many were granted."""
         turns = slot.carrier.turns[lane]
-        used = idle = 0
-        while used < share and idle < len(turns):
-            app, turn = next(iter(turns.items()))
-            is_alone = len(turns) == 1
+        live = deque(turns)  # the apps that may have something due
+        used = 0
+        while used < share and live:
+            app = live[0]
+            turn = turns[app]
+            is_alone = len(live) == 1
             if turn.credit <= 0 and not is_alone:
                 turns[app] = turns.pop(app)
                 turn.credit += 1
-                idle = 0
+                live.rotate(-1)
                 continue
             part = share - used if is_alone else min(turn.credit, share - used)
             granted = self._grant_turn(ledger, slot, turn, lane, app, room - used, part, now_ms)
@@ -203,11 +220,10 @@ class Granting:
             turn.credit -= granted
             if is_alone or granted < part:  # nobody to share with, or nothing more is due
                 turn.credit = 1
-            if granted >= part:
-                idle = 0
-            elif app in turns:
-                turns[app] = turns.pop(app)
-                idle += 1
+            if granted < part:
+                live.popleft()
+                if app in turns:
+                    turns[app] = turns.pop(app)
         return used
 
     def _grant_turn(

@@ -311,18 +311,28 @@ class Link:
 
 def _cut(changes: list[Change]) -> Iterator[list[Change]]:
     """The same in parts of END_SEGMENTS_MAX, a commit each. All of a message stays together, for
-    what is unknown of it is told at once."""
-    for change in changes:
-        if not isinstance(change, Doubted | GivenBack):
+    what is unknown of it is told at once; and what was never written goes first, for after a crash
+    between two parts all that is still granted is doubt."""
+    for change in sorted(changes, key=lambda one: isinstance(one, Doubted)):
+        if isinstance(change, Doubted | GivenBack):
+            for tags in _cut_tags(change.tags):
+                yield [structs.replace(change, tags=tags)]
+        else:
             yield [change]
-            continue
-        tags, start = change.tags, 0
-        while start < len(tags):
-            end = start + END_SEGMENTS_MAX
-            while end < len(tags) and tags[end][:8] == tags[end - 1][:8]:
-                end += 1
-            yield [structs.replace(change, tags=tags[start:end])]
-            start = end
+
+
+def _cut_tags(tags: list[bytes]) -> Iterator[list[bytes]]:
+    by_message: dict[bytes, list[bytes]] = {}
+    for tag in tags:
+        by_message.setdefault(tag[:8], []).append(tag)
+    part: list[bytes] = []
+    for own in by_message.values():
+        part += own
+        if len(part) >= END_SEGMENTS_MAX:
+            yield part
+            part = []
+    if part:
+        yield part
 
 
 def _reach(changes: list[Change], moment: str) -> None:

@@ -62,7 +62,10 @@ class Places:
         own = self._own_groups()
         for address in ledger.queue_addresses():
             group = self._groups.get(address.group) or own.get(address.group)
-            self._find(address, group or self._group_of_first(ledger, address))
+            group = group or self._group_of_first(ledger, address)
+            self._find(address, group)
+            if group is not None and group.is_held:
+                self._holding.unseen.add(group.key)
         self._sort_stale()
 
     def anew(self) -> Places:
@@ -262,6 +265,7 @@ class Places:
                 self._drop_empty_groups()
             group = self._groups[b"r" + key] = Group(b"r" + key, offers)
             self._place(group)
+            self._holding.unseen.discard(group.key)  # whatever comes to it is told at once
         return group
 
     def _drop_empty_groups(self) -> None:

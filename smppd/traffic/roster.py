@@ -161,11 +161,6 @@ class CarrierState:
         """The messages its binds are in the middle of."""
         return set(self.half_sent).union(*(slot.half_sent for slot in self.slots))
 
-    def has_work(self, now_ms: int) -> bool:
-        """Whether something waits for it that is due."""
-        due = self.due_at(now_ms)
-        return due is not None and due <= now_ms
-
     def due_at(self, now_ms: int) -> int | None:
         """When it has work: ``now_ms`` where something is due, else when the first will be (ms);
         None where nothing waits for it."""
@@ -200,8 +195,14 @@ class Turn:
 
     def due_at(self, lane: int, app: str, now_ms: int) -> int | None:
         """As ``CarrierState.due_at``."""
-        dues = (group.lanes[lane][app].due_at(now_ms) for group in self.groups)
-        return min((due for due in dues if due is not None), default=None)
+        earliest: int | None = None
+        for group in self.groups:
+            due = group.lanes[lane][app].due_at(now_ms)
+            if due is not None and (earliest is None or due < earliest):
+                earliest = due
+                if due <= now_ms:
+                    break
+        return earliest
 
 
 class Group:

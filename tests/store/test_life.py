@@ -336,3 +336,13 @@ def _take_step(message: Message, step: str, index: int, state: int, at: int) -> 
 def _is_promised(message: Message) -> bool:
     is_on_its_way = any(part.state == GRANTED for part in message.parts)
     return message.state == QUEUED and not is_on_its_way and life.is_resend_waiting(message)
+
+
+def test_time_of_delivery_is_that_of_the_receipt_that_counts() -> None:
+    message = make_message(2)
+    take(message, 0)
+    take(message, 1)
+    life.receive(message, 0, make_receipt(7), 3_000, 1_000_000)  # UNKNOWN, with a done date
+    life.receive(message, 0, make_receipt(2), 4_000, 0)
+    (fact,) = life.receive(message, 1, make_receipt(2), 4_000, 0)
+    assert (fact.event, fact.done_at) == ("delivered", 0)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from smppd.routing.table import Route
 from smppd.smpp.throughput import Throughput
 from smppd.store.changes import Verdict
+from smppd.traffic.granting import Granting
 from tests.house import House, Open, texts
 
 ONE_CARRIER = {"carriers": ("alpha",), "routes": [Route("49", "alpha", "0.01")]}
@@ -235,3 +237,40 @@ def test_burst_of_a_slow_pace_is_one_longer_and_that_of_a_fast_one_is_not(
 ) -> None:
     assert Throughput(limit).allowance(0.0) == saved
     assert Throughput(limit, keeps=True).allowance(0.0) == with_kept
+
+
+def test_what_a_pace_keeps_is_not_spent_on_the_rest_of_long_messages(open_house: Open) -> None:
+    house = open_house(throughput=10.0, window=500, **ONE_CARRIER)
+    fill(house, "promo", 40, segments=8, message_class="promotional")
+    house.up()
+    for number in range(20):
+        for _ in range(5):
+            house.answer(house.take())
+            house.pass_time(0.1)
+        house.answer(house.take())
+        house.submit(f"c{number}", app="code", text="c", message_class="otp")
+        submits = house.take()
+        assert "c" in [text[-1] for text in texts(submits)], number
+        house.answer(submits)
+
+
+def test_apps_with_nothing_due_are_looked_at_once_a_commit(
+    open_house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = open_house(window=100, **ONE_CARRIER)
+    house.up()
+    apps = [f"app{number}" for number in range(50)]
+    for app in apps:
+        house.submit(f"r{app}", app=app, text="r")
+    house.answer(house.take(), verdict=Verdict.RETRY, status=0x08)
+    looks: list[str] = []
+    look = Granting._grant_turn
+
+    def count(self: Granting, *arguments: Any) -> int:
+        looks.append(arguments[4])
+        return look(self, *arguments)
+
+    monkeypatch.setattr(Granting, "_grant_turn", count)
+    fill(house, "long", 8, segments=10)
+    assert len(house.take()) > 70
+    assert max(Counter(looks)[app] for app in apps) <= 2
