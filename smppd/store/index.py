@@ -36,6 +36,13 @@ PLAIN_ROWS: Final = 32
 CLEAR_ROWS: Final = 16
 """Rows of the journal that a commit deletes at least."""
 
+JOURNALED_MAX: Final = 4
+"""Generations in the journal before entries of few keys, as of a carrier whose ids come again, are
+written anew as one row."""
+
+OWED_STEPS: Final = 8
+"""Of work left over by the last start, made in a commit: one after StorageFull must stay small."""
+
 _Entries = list[tuple[bytes, bytes]]
 _encode = msgspec.msgpack.Encoder().encode
 decode_entries = msgspec.msgpack.Decoder(_Entries).decode
@@ -79,6 +86,8 @@ class SpilledIndex:
         self._spilling: Spilling | None = None
         self._merging: list[Merging] = []
         self._earned = 0
+        self._owed = 0
+        self._journaled = 0
         self._has_plain = False
         self._next_row = self._first_row = 0
         self._frozen_row = self._spilled_row = 0
@@ -90,7 +99,9 @@ class SpilledIndex:
         self._runs.load()
         rows = [*self._journal.rows_from(b"")]
         for _, value in rows:
-            self._young.update(decode_entries(value))
+            entries = decode_entries(value)
+            self._journaled += len(entries)
+            self._young.update(entries)
         if rows:
             self._first_row = self._spilled_row = read_u64(rows[0][0])
             self._next_row = read_u64(rows[-1][0]) + 1
@@ -98,7 +109,7 @@ class SpilledIndex:
         self._merging = [self._resume(merge) for merge in self._runs.catalogue.merges]
         if len(self._young) >= self._generation:
             # Were it left to what is put, a daemon that never lasts would never come to its end.
-            self._earned = 3 * len(self._young)
+            self._owed = 3 * len(self._young)
 
     def get(self, key: bytes) -> bytes | None:
         """The value of ``key``, unless what it names has aged out."""
@@ -130,13 +141,19 @@ class SpilledIndex:
         if added:
             self._journal.put(pack_u64(self._next_row), _encode(self._added))
             self._next_row += 1
+            self._journaled += added
             self._added.clear()
         self._clear_away(CLEAR_ROWS + added)
         # Range reads do not see what this very commit writes: all that reads runs begins here.
         self._merging += [self._resume(merge) for merge in self._runs.begin_merges()]
-        if len(self._young) >= self._generation and self._spilling is None:
-            self._freeze()
-        self._work((WORK + MORE_WORK * self._runs.excess) * added)
+        if self._spilling is None:
+            if len(self._young) >= self._generation:
+                self._freeze()
+            elif self._journaled >= JOURNALED_MAX * self._generation:
+                self._condense()
+        owed = min(self._owed, OWED_STEPS * self._step)
+        self._owed -= owed
+        self._work((WORK + MORE_WORK * self._runs.excess) * added + owed)
         self._runs.save()
 
     def __len__(self) -> int:
@@ -166,7 +183,15 @@ class SpilledIndex:
             return  # the merge that frees a column comes before more of this
         self._old, self._young = self._young, {}
         self._frozen_row = self._next_row
+        self._journaled = 0
         self._spilling = Spilling(self._runs, run, self._old, self._step)
+
+    def _condense(self) -> None:
+        """The same few keys again and again are no generation: one row takes the place of all."""
+        self._spilled_row = self._next_row
+        self._journal.put(pack_u64(self._next_row), _encode([*self._young.items()]))
+        self._next_row += 1
+        self._journaled = len(self._young)
 
     def _work(self, earned: int) -> None:
         self._earned += earned

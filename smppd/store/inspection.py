@@ -20,6 +20,7 @@ from smppd.store.pages import (
     BIG,
     META_PAGES,
     SUBTREE,
+    UNWRITTEN_PAGES_MAX,
     Gap,
     Meta,
     PageFault,
@@ -121,7 +122,9 @@ class Inspection:
         self.has_checksums = False
         self.tables: dict[str, Tree] = {}
         self.rows: dict[str, int] = {}
-        self.free = bytearray(file.pages)
+        self.free = bytearray(
+            max(file.pages, min(meta.last_page + 1, file.pages + UNWRITTEN_PAGES_MAX))
+        )
         """One a page: 1 where the free list names it."""
         self.has_free_list = False
         """Whether that list could be read whole."""
@@ -261,14 +264,23 @@ class Inspection:
             for row in leaf.rows:
                 if wrong := self._free(row):
                     self._found(Finding(wrong, FREE_LIST, leaf.page))
+        self._look_for_cut_pages()
         self.has_free_list = self._is_sound
         self._is_sound &= was_sound
         if self._is_sound and self.is_complete and not self._is_start:
             self._look_for_lost_pages()
 
+    def _look_for_cut_pages(self) -> None:
+        """What is beyond the end of the file must be free."""
+        pages = self._file.pages
+        cut = next((page for page in range(pages, len(self.free)) if not self.free[page]), None)
+        if cut is not None:
+            wrong = f"the file ends before it: {pages} pages, where {len(self.free)} are in use"
+            self._found(Finding(wrong, page=cut))
+
     def _look_for_lost_pages(self) -> None:
         seen, free = self._file.seen, self.free
-        lost = [page for page in range(META_PAGES, len(free)) if not seen[page] and not free[page]]
+        lost = [page for page in range(META_PAGES, len(seen)) if not seen[page] and not free[page]]
         if lost:
             wrong = f"{len(lost)} pages from this one on are neither in use nor free"
             self._found(Finding(wrong, FREE_LIST, lost[0]))
@@ -288,7 +300,7 @@ class Inspection:
                 return f"lists page {number} where it cannot be"
             if self.free[number]:
                 return f"lists page {number} twice"
-            if self._file.seen[number]:
+            if number < self._file.pages and self._file.seen[number]:
                 return f"lists page {number}, which is in use"
             self.free[number] = 1
             before = number

@@ -408,6 +408,10 @@ def _read_meta(descriptor: int, number: int, page_size: int) -> Meta | PageFault
     return Meta(number, size, free, main, last_page, transaction)
 
 
+UNWRITTEN_PAGES_MAX: Final = 1_024
+"""By which a sound file may be short; ``inspection`` holds them against the free list."""
+
+
 def find_current(
     descriptor: int, metas: list[Meta | PageFault], octets: int, *, has_failed: bool = False
 ) -> Meta | PageFault:
@@ -442,7 +446,8 @@ def find_current(
                 meta.page, f"says it is of transaction {meta.transaction}, and is of a later one"
             )
     needed = (current.last_page + 1) * current.page_size
-    if needed > octets:
+    # Pages that the last commit drew and gave back LMDB never wrote: they are in the free list.
+    if needed > octets + UNWRITTEN_PAGES_MAX * current.page_size:
         short = f"the file ends before it: {octets} octets, where {needed} are in use"
         return PageFault(current.last_page, short)
     if wrong := check_tree(current.main):

@@ -135,8 +135,12 @@ class Rebuilding:
             self._add_smsc_ids(message)
         if self._harmed & _REFS:
             key = keys.ref_key(message.app, message.ref)
-            if self._tables["refs"].get(key) is None:
+            if self._is_newer(message, self._tables["refs"].get(key)):
                 self._put("refs", key, keys.pack_u64(message.id))
+
+    def _is_newer(self, message: Message, bound: bytes | None) -> bool:
+        """What is bound may be what an older run said of a name that was used again."""
+        return bound is None or keys.read_u64(bound) < message.id
 
     def _add_doubts(self, message: Message) -> None:
         prefix = keys.doubt_prefix(message.carrier, message.to)
@@ -147,7 +151,7 @@ class Rebuilding:
     def _add_smsc_ids(self, message: Message) -> None:
         for index, part in enumerate(message.parts):
             key = keys.smsc_key(message.carrier, part.smsc_id)
-            if part.smsc_id and self._tables["smsc_ids"].get(key) is None:
+            if part.smsc_id and self._is_newer(message, self._tables["smsc_ids"].get(key)):
                 self._put("smsc_ids", key, keys.pack_tag(message.id, index))
 
     # -- from the rest ---

@@ -108,11 +108,14 @@ class Merge(msgspec.Struct, array_like=True):
 
 
 class Catalogue(msgspec.Struct, array_like=True):
-    """``following`` is the next run's number."""
+    """``following`` is the next run's number; ``rows`` of the lowest sieve and ``fanout`` are those
+    that the sieves were written with, whatever is usual by now."""
 
     following: int = 1
     runs: list[Run] = []
     merges: list[Merge] = []
+    rows: int = 0
+    fanout: int = 0
 
 
 encode_catalogue = msgspec.msgpack.Encoder().encode
@@ -157,7 +160,9 @@ class Runs:
     def load(self) -> None:
         """Takes up what the last commit left."""
         kept = self.table.get(CATALOGUE)
-        self.catalogue = Catalogue() if kept is None else decode_catalogue(kept)
+        self.catalogue = catalogue = Catalogue() if kept is None else decode_catalogue(kept)
+        self._rows = catalogue.rows = catalogue.rows or self._rows
+        self.fanout = catalogue.fanout = catalogue.fanout or self.fanout
         outputs = {(merge.number, merge.tier + 1) for merge in self.catalogue.merges}
         for run in self.catalogue.runs:
             if run.state == BUILDING and (run.number, run.tier) not in outputs:

@@ -35,6 +35,8 @@ SIEVE: Final = b"S"
 CRC_BITS: Final = 32
 
 _ALL: Final = (1 << COLUMNS) - 1
+_ANY: Final = b"\xff" * (2 * CELLS)
+"""A row that is not there: it says nothing of any run, and a run's own bits are cleared first."""
 _KEY: Final = struct.Struct(">cBI").pack
 _KEY_OCTETS: Final = 6
 _WITHOUT: Final = tuple(bytes(octet & ~(1 << bit) for octet in range(256)) for bit in range(8))
@@ -82,7 +84,7 @@ class Sieve:
         plane = slice(start, start + CELLS)
         done = 0
         for number in range(first, end):
-            row = bytearray(self._row(number) or 2 * CELLS)
+            row = bytearray(self._row(number) or _ANY)
             cells = bytearray(row[plane].translate(without))
             until = bisect_left(crcs, self.first_crc(number + 1), done)
             for crc in crcs[done:until]:

@@ -72,7 +72,8 @@ def _check(path: Path, descriptor: int) -> bool:
     )
     if isinstance(meta, PageFault):
         refuse(Finding(meta.wrong, page=meta.number))
-    file = PageFile(descriptor, meta.page_size, meta.last_page + 1)
+    pages = min(meta.last_page + 1, octets // meta.page_size)
+    file = PageFile(descriptor, meta.page_size, pages)
     inspection = Inspection(file, meta, refuse, pages_max=CHECKED_PAGES_MAX, is_start=True)
     inspection.run()
     return inspection.has_checksums

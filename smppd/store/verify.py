@@ -167,10 +167,9 @@ class _Verification:
         """Refs that hide the same in plain rows; empty is one that was forgotten."""
         wrong = None
         for ref, value in bound:
+            self._hidden.add(ref)
             if value:
                 wrong = wrong or self._hold_ref(keys.read_u64(value))
-            else:
-                self._hidden.add(ref)
         return wrong
 
     def _hold_ref(self, number: int) -> str | None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from smppd.store import sieve
 from smppd.store.blocks import crcs_of, find_in_block, pack_block, pack_crc, sizes_of
 from smppd.store.environment import Environment
-from smppd.store.index import PlainRows, SpilledIndex
+from smppd.store.index import JOURNALED_MAX, PlainRows, SpilledIndex
 from smppd.store.keys import pack_u64, read_u64
 from smppd.store.rows import Entries, read_runs
 from smppd.store.runs import ENDED, GENERATION, WHOLE
@@ -385,3 +385,35 @@ def test_index_on_real_files_is_found_again_after_every_start(tmp_path: Path) ->
     states = {run.state for run in index._runs.catalogue.runs}
     assert len(known) > 2_000
     assert states <= {WHOLE, ENDED, 0}
+
+
+def test_journal_of_the_same_few_keys_stays_short_and_says_the_last_of_each() -> None:
+    disks = Disks()
+    index = disks.open()
+    keys = [b"same%d" % number for number in range(GENERATION_OF_TESTS - 1)]
+    for number in range(200):
+        for key in keys:
+            index.put(key, value_of(number))
+        disks.commit(index)
+        if number % 50 == 0:
+            index = disks.open()
+    assert disks.journal.count() < 20 * JOURNALED_MAX
+    assert [disks.open().get(key) for key in keys] == [value_of(199)] * len(keys)
+
+
+@pytest.mark.parametrize(("generation", "fanout"), [(10, 3), (5, 2), (3, 7)])
+def test_store_of_another_generation_and_fanout_is_found_all_the_same(
+    generation: int, fanout: int
+) -> None:
+    disks = Disks()
+    index = disks.open()
+    for number in range(300):
+        index.put(b"k%d" % number, value_of(number))
+        disks.commit(index)
+    tables = (disks.plain, disks.journal, disks.runs)
+    other = SpilledIndex(*tables, generation=generation, fanout=fanout)
+    other.load()
+    for number in range(300, 600):
+        other.put(b"k%d" % number, value_of(number))
+        disks.commit(other)
+    assert [other.get(b"k%d" % number) for number in range(600)] == [*map(value_of, range(600))]

@@ -20,6 +20,7 @@ from smppd.store.inspection import Inspection
 from smppd.store.layout import DATA_FILE
 from smppd.store.offline import find_roots, opened
 from smppd.store.pages import PageFile
+from smppd.store.retention import RetentionPeriods
 from smppd.store.runs import BLOCK
 from smppd.store.salvage import Salvaged, salvage
 from smppd.store.startcheck import check_at_start
@@ -31,6 +32,8 @@ from tests.store.used import GROUP, MAP_BYTES, REFS, open_used, read_story, told
 
 SEEDS: Final = 160
 NOW: Final = START + 700_000
+
+HOUR: Final = 3_600
 
 OTP_SLOTS: Final = 4
 """Of a window, kept for the class ``otp``, of which the story has none."""
@@ -409,3 +412,37 @@ def test_file_of_nothing_but_zeros_gives_an_empty_store_that_says_so(
     assert saved.findings
     assert saved.is_doubtful
     assert messages_of(tmp_path / "new") == {}
+
+
+def test_ref_that_was_used_again_is_bound_to_its_newest_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older run says what it was bound to before: that message is no answer to a retry."""
+    monkeypatch.setattr(index, "GENERATION", 32)
+    periods = RetentionPeriods(messages=2 * HOUR, refs=HOUR, events=HOUR)
+    refs = [f"a{number}" for number in range(64)]
+    house = House(tmp_path / "old", window=1_000, periods=periods)
+    house.up()
+    deliver(house, refs)
+    for seconds in [HOUR] * 4 + [2] * 50:
+        house.pass_time(seconds)
+    deliver(house, refs)
+    now = house.now
+    house.close()
+    for page in leaves_of(tmp_path / "old", "refs_journal"):
+        zero_pages(tmp_path / "old", page)
+    salvage(tmp_path / "old", tmp_path / "new", now)
+    house = House(tmp_path / "new", window=1_000, periods=periods, now=now)
+    answers = house.commit([house.propose(ref) for ref in refs])
+    assert not [one for one in answers if isinstance(one, Accepted) and not one.duplicate]
+    house.close()
+
+
+def deliver(house: House, refs: list[str]) -> None:
+    """Messages that are done, eight a commit."""
+    for start in range(0, len(refs), 8):
+        house.submit(*refs[start : start + 8], valid_for=900)
+        submits = house.take()
+        ids = [f"{house.now}-{number}" for number in range(start, start + len(submits))]
+        house.answer(submits, ids=ids)
+        house.commit([house.receipt(one) for one in ids])
