@@ -36,6 +36,7 @@ check: style types test
 bench: $(VENV)/.runtime
 	$(BIN)/python -m bench.micro
 	$(BIN)/python -m bench.throughput $(ARGS)
+	$(BIN)/python -m bench.latency --idle-messages 100 --paced-messages 5000 --full-messages 20000
 
 # Instructions a message of every hot function and stage, against bench/baseline.json, in which the
 # second verb keeps them for this interpreter; VENV=.venv-other PYTHON=... does it for another one.
