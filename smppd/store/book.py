@@ -28,7 +28,7 @@ from smppd.store.retiming import Retiming
 from smppd.store.rules import LedgerRules
 from smppd.store.tags import Tags
 from smppd.store.waiting import Waiting
-from smppd.text.segment import PLAIN_FORM, Form
+from smppd.text.segment import PLAIN_FORM
 
 _META_LAST_ID: Final = b"last_id"
 
@@ -170,10 +170,6 @@ class Book:
     def profile_of(self, carrier: str) -> CarrierProfile:
         """What is configured of the carrier, or the defaults where it is gone."""
         return self._profiles.get(carrier, _GONE)
-
-    def form_of(self, carrier: str) -> Form | None:
-        """The carrier's form; None for the plain one."""
-        return self._forms.get(carrier)
 
     def find_tag(self, key: bytes) -> bytes | None:
         """The tag of the segment with a carrier's name for it, while its message is there."""
