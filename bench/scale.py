@@ -1,8 +1,9 @@
-"""How rate, memory and pauses grow: with what is stored, what waits, prefixes and binds.
+"""How rate, memory and pauses grow: with what is stored, what waits, prefixes, binds and carriers.
 
-Run as ``python -m bench.scale stored`` (or ``queue``, ``prefixes``, ``binds``), with ``--size N``
-for each size. Everything is prepared once a size; then the sizes take turns, ``--rounds`` times, so
-that a ratio is one of figures of the same minutes. ``--help`` of each says what it measures.
+Run as ``python -m bench.scale stored`` (or ``queue``, ``prefixes``, ``binds``, ``carriers``), with
+``--size N`` for each size. Everything is prepared once a size; then the sizes take turns,
+``--rounds`` times, so that a ratio is one of figures of the same minutes. ``--help`` of each says
+what it measures.
 
 Every message of the client must be accepted, told as sent and as delivered once, and accepted once
 by the SMSC, in every run; else the exit code is 1.
@@ -24,7 +25,7 @@ import typer
 from bench.plot import check_plot, draw_lines
 from bench.processes import RunFailed
 from bench.report import Host, print_host, read_host
-from bench.scale_runs import Binds, Point, Prefixes, Queue, Scale, Stored
+from bench.scale_runs import Binds, Carriers, Point, Prefixes, Queue, Scale, Stored
 from smppd.terminal import print_table
 
 SizesOption = Annotated[list[int] | None, typer.Option("--size", min=0, help="Repeatable.")]
@@ -226,6 +227,23 @@ def binds(
     """Idle CPU, memory and rate with so many binds, spread over up to thirty carriers."""
     scale = Binds(messages, window, client_window, seconds)
     _conclude(scale, size or [1, 30, 300], rounds, directory, plot, as_json=as_json)
+
+
+@app.command()
+def carriers(
+    size: SizesOption = None,
+    rounds: RoundsOption = 3,
+    messages: MessagesOption = 20_000,
+    window: WindowOption = 100,
+    client_window: ClientWindowOption = 2_000,
+    seconds: Annotated[float, typer.Option(min=1, help="To be idle for.")] = 30.0,
+    directory: DirectoryOption = None,
+    plot: PlotOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Idle CPU, memory and rate with so many carriers of one bind each."""
+    scale = Carriers(messages, window, client_window, seconds)
+    _conclude(scale, size or [1, 300], rounds, directory, plot, as_json=as_json)
 
 
 if __name__ == "__main__":

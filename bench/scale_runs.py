@@ -1,4 +1,4 @@
-"""What ``bench.scale`` measures: four ways to grow, each prepared once and measured in turn.
+"""What ``bench.scale`` measures: five ways to grow, each prepared once and measured in turn.
 
 A run is a fresh daemon, SMSC and client on a directory that stays. Each round speaks as another
 app, so that refs and events of the earlier rounds are nobody's.
@@ -19,6 +19,7 @@ from bench.fill import MAP_BYTES, What, fill
 from bench.probe import Asked, Probe
 from bench.processes import Child, MemoryWatch, RunFailed
 from bench.report import BUSY_SHARE
+from bench.stand import CARRIERS_MAX as STAND_CARRIERS_MAX
 from bench.stand import CURRENCY, Counted, Smsc, Stand
 from bench.submits import PREFIX
 from smppd.config import load
@@ -157,6 +158,18 @@ class Binds(Loaded):
         time.sleep(self._seconds)
         share = (daemon.cpu_seconds() - before) / (time.perf_counter() - started)
         return {"idle % of a core": share * 100, "idle private MB": daemon.private_bytes() / 1e6}
+
+
+class Carriers(Binds):
+    """With so many carriers of one bind each."""
+
+    what = "carriers"
+
+    def prepare(self, size: int, directory: Path) -> None:
+        """Writes the carriers."""
+        if not 1 <= size <= STAND_CARRIERS_MAX:
+            raise RunFailed(f"{size} carriers: from 1 to {STAND_CARRIERS_MAX}")
+        self.stands[size] = Stand(directory, carriers=size, window=self.window)
 
 
 class Prefixes(Loaded):

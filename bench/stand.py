@@ -2,7 +2,7 @@
 
 One SMSC listens on the ports of all carriers. A daemon can be started, stopped and started again
 on the same store. Numbers are the bench's client's (+4917 and eight digits), and go to the carriers
-evenly, by two of them.
+evenly, by three of them.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from bench.processes import (
 )
 from bench.submits import PREFIX
 
-CARRIERS_MAX: Final = 100
-"""Routes are by the two digits after +4917."""
+CARRIERS_MAX: Final = 1_000
+"""Routes are by the three digits after +4917."""
 
 CURRENCY: Final = 'currency = "EUR"\n'
 
@@ -181,7 +181,7 @@ def _routes(carriers: int) -> Iterator[str]:
         yield '[[route]]\nprefix = "49"\ncarrier = "c0"\ncost = "0.01"\n'
         return
     for number in range(CARRIERS_MAX):
-        prefix, carrier = f"{PREFIX}{number:02d}", f"c{number % carriers}"
+        prefix, carrier = f"{PREFIX}{number:03d}", f"c{number % carriers}"
         yield f'[[route]]\nprefix = "{prefix}"\ncarrier = "{carrier}"\ncost = "0.01"\n'
 
 

@@ -168,6 +168,12 @@ class Session:
         """SMSC: how many deliver_sm may be handed in now; none to a transmitter."""
         return self._bind.room if self._bind.role == "smsc" else 0
 
+    @property
+    def has_data(self) -> bool:
+        """Whether ``data_to_send`` has something."""
+        bind = self._bind
+        return bool(bind.answers or bind.farewell or self._window.has_queued)
+
     def statistics(self) -> SessionStatistics:
         """Counts, for metrics."""
         return SessionStatistics(

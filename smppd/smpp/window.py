@@ -65,6 +65,11 @@ class Window:
         """How many more requests may be queued."""
         return self.size - len(self._waiting)
 
+    @property
+    def has_queued(self) -> bool:
+        """Whether ``take_queued`` has something."""
+        return bool(self._octets)
+
     def queue(
         self, tags: Sequence[object], numbers: list[int], octets: list[bytes], deadline: float
     ) -> None:

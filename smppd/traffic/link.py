@@ -7,6 +7,7 @@ written, what was written and not answered go to the committer as one list.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -125,6 +126,7 @@ class Link:
         self._write_seconds_max = write_seconds_max
         self._notice = notice
         self._work = Wakeup()
+        self._sleeps_until = math.inf  # the writer, while it has nothing to do
         self._scope = trio.CancelScope()
         self._reason = ""
         self._was_bound = False
@@ -187,7 +189,8 @@ class Link:
             elif self._slot.late:
                 await self._give_back_now(self._slot.take_late())
             else:
-                await self._work.wait_until(session.next_deadline())
+                self._sleeps_until = session.next_deadline()
+                await self._work.wait_until(self._sleeps_until)
 
     async def _send(self, data: bytes, seconds_max: float) -> str | None:
         """One write; what went wrong with it, or None."""
@@ -219,7 +222,7 @@ class Link:
 
     async def _settle(self, signals: list[SessionSignal]) -> None:
         """Stores what the signals say, then acknowledges what is stored."""
-        self._work.set()
+        self._rouse_writer()
         settlement = settle(signals, self._profile, self._wall())
         self._slot.carrier.counts.add(settlement.changes, settlement.throttled)
         if settlement.notices:
@@ -231,6 +234,19 @@ class Link:
             await self._committer.commit(settlement.changes)
             _reach(settlement.changes, "after_commit")
             self._session.acknowledge(signals)
+            self._rouse_writer()
+
+    def _rouse_writer(self) -> None:
+        """Where it has anything to do. Over many carriers a read is one PDU, and most of them leave
+        nothing to write: to wake it for those took an eighth of the daemon's time there."""
+        session, slot = self._session, self._slot
+        if (
+            session.has_data
+            or slot.granted
+            or slot.late
+            or session.closed
+            or session.next_deadline() < self._sleeps_until
+        ):
             self._work.set()
 
     def _heed_notices(self, settlement: Settlement) -> None:
