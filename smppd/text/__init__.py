@@ -1,4 +1,5 @@
-"""Characters to user data: the GSM 03.38 alphabet, UCS-2, and cutting a text into segments.
+"""Characters to user data and back: the GSM 03.38 alphabet and its national tables, UCS-2, and
+cutting a text into segments.
 
 Knows nothing of PDUs, carriers or the store: text and a reference go in, octets come out.
 """

@@ -24,6 +24,7 @@ Whole = TypeVar("Whole", bytes, str, bytes | str)
 # stands before them; it saves walking the segment for nearly all cuts of real texts.
 _SURE_BREAK: Final = regex.compile(r"\p{Grapheme_Cluster_Break=Other}{2}")
 _GRAPHEMES: Final = regex.compile(r"\X")
+_ESCAPE: Final = bytes((gsm7.ESC,))
 
 
 def cut_septets(septets: bytes, size: int) -> Iterator[int]:
@@ -67,6 +68,25 @@ def cut_characters(text: str, size: int) -> Iterator[int]:
     yield length
 
 
+def cut_shifted(text: str, septets: bytes, size: int) -> Iterator[int]:
+    """Pieces of at most ``size`` of ``septets``, which are ``text`` character by character, one
+    septet or an escape and one: the last grapheme boundary that fits."""
+    start = end = 0  # of a piece in the septets, and where it begins in the text
+    begin = 0
+    while end + size < len(septets):
+        start, end = end, end + size
+        if septets[end - 1] == gsm7.ESC:
+            end -= 1
+        stop = begin + end - start - septets.count(gsm7.ESC, start, end)
+        if not _SURE_BREAK.match(text, stop - 1, stop + 1):
+            boundary = _grapheme_boundary(text, begin, stop)
+            end = _step_back(septets, end, stop - boundary)
+            stop = boundary
+        yield end
+        begin = stop
+    yield len(septets)
+
+
 def slices(whole: Whole, cuts: Iterator[int]) -> list[Whole]:
     """The pieces that end at ``cuts``."""
     start = 0
@@ -85,6 +105,13 @@ def _last_fitting(text: str, start: int, size: int) -> int:
         return start + len(piece)
     # 'ignore' drops the half of a pair that the cut leaves at the end.
     return start + len(units[: 2 * size].decode("utf-16-be", "ignore"))
+
+
+def _step_back(septets: bytes, end: int, characters: int) -> int:
+    """Where the last ``characters`` before ``end`` begin; none begins behind an escape."""
+    for _ in range(characters):
+        end -= 2 if septets[end - 2 : end - 1] == _ESCAPE else 1
+    return end
 
 
 def _grapheme_boundary(text: str, start: int, end: int) -> int:

@@ -3,8 +3,8 @@
 One octet a septet, as SMPP carries data_coding 0; packing is for the centre. The alphabet is
 the basic table of 127 characters plus escape, and the ten of the extension table, form feed
 included. It holds the section sign (0x5F) and neither backtick nor small c-cedilla. Shift
-tables of national languages are deliberately not here: they need a user data header, and no
-phone expects them unasked.
+tables of national languages are ``national``: they need a user data header, and no phone
+expects them unasked.
 
 The codec is the C charmap codec over one table, which is why extension characters first
 become single octets from 0x80 up (``_SHIFTED`` | their septet) and then pairs. That codec is

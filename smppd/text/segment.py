@@ -10,6 +10,9 @@ on the phone by a header on every segment, and a ``Form`` says how one carrier w
 
 What a reader would see torn is not torn (``cuts``).
 
+A form may allow national language shift tables (``shifting``), whose header stands in every
+segment, and may want septets packed (``packing``); the encoding is GSM-7 then as ever.
+
 What this does not know: references (an argument, the store keeps them apart), which carrier has
 which form, PDUs and TLVs, data_coding beyond the few numbers. ``plan`` and ``split`` share their
 cuts, so what an app was told it will pay for is what goes out.
@@ -26,8 +29,9 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from smppd.errors import LocalProtocolError
-from smppd.text import gsm7, ucs2
+from smppd.text import gsm7, packing, ucs2
 from smppd.text.cuts import cut_characters, cut_latin, cut_octets, cut_septets, slices
+from smppd.text.shifting import Shifted, shift_text
 
 Encoding: TypeAlias = Literal["gsm7", "ucs2", "latin1", "binary"]
 WantedEncoding: TypeAlias = Literal["auto", "gsm7", "ucs2", "latin1"]
@@ -52,14 +56,20 @@ class Form(msgspec.Struct, frozen=True, gc=False):
 
     Where that alphabet is not GSM-7, ``gsm7`` means *the carrier's default alphabet*: the text is
     counted and cut as the GSM-7 it will be on the air, and written in the octets the carrier reads.
+
+    ``languages`` are the identifiers of the national language shift tables it takes (``national``),
+    the best liked first; ``packed`` that GSM-7 goes out packed, eight septets in seven octets.
+    Neither goes with another default alphabet.
     """
 
     long_message: LongMessage = "udh8"
     default_alphabet: Alphabet = "gsm7"
+    languages: tuple[int, ...] = ()
+    packed: bool = False
 
     def for_flash(self) -> Form:
         """The form for class 0 messages: data_coding 0xF0 says GSM-7 whatever 0 means here."""
-        return Form(self.long_message)
+        return Form(self.long_message, languages=self.languages, packed=self.packed)
 
 
 PLAIN_FORM: Final = Form()
@@ -88,6 +98,9 @@ UDH_8_BIT: Final = b"\x05\x00\x03"
 
 UDH_16_BIT: Final = b"\x06\x08\x04"
 """The same with a 16-bit reference."""
+
+_JOINING_OCTETS: Final[dict[LongMessage, int]] = {"udh8": 5, "udh16": 6, "sar": 0, "payload": 0}
+"""What the element that joins segments takes in a header, its own octets only."""
 
 REFERENCE_MAX: Final[dict[LongMessage, int]] = {
     "udh8": 0xFF,
@@ -151,14 +164,18 @@ def plan(
     """The encoding of ``text`` in a carrier's form, and exactly how many segments and submits.
 
     A text that GSM-7 has and the carrier's default alphabet lacks goes as UCS-2, also where GSM-7
-    was wanted: there is no other way to show it.
+    was wanted: there is no other way to show it. One that GSM-7 lacks goes under the shift tables
+    that the form allows where these have all of it, and need fewer segments than UCS-2.
     """
     whole = _encode(text, wanted, form)
     if isinstance(whole, bytes):
         if wanted == "latin1":
             return _plan_whole("latin1", whole, form)
         return _SINGLE_GSM7 if len(whole) <= SINGLE_SEPTETS_MAX else _plan_long("gsm7", whole, form)
-    return _plan_whole("ucs2", whole, form) if isinstance(whole, str) else whole
+    planned = _plan_whole("ucs2", whole, form) if isinstance(whole, str) else whole
+    if form.languages and wanted in ("auto", "gsm7"):
+        return _plan_shifted(text, form, planned)
+    return planned
 
 
 def plan_data(data: bytes, udh: bytes, form: Form = PLAIN_FORM) -> Plan | NotEncodable | TooLong:
@@ -190,8 +207,10 @@ def split(text: str, encoding: Encoding, form: Form, reference: int) -> list[byt
     whole = _encode(text, encoding, form)
     if isinstance(whole, bytes):
         if encoding == "gsm7" and len(whole) <= SINGLE_SEPTETS_MAX:
-            return [whole if form.default_alphabet == "gsm7" else _octets(whole, encoding, form)]
+            return [whole if form is PLAIN_FORM else _octets(whole, encoding, form)]
     elif isinstance(whole, NotEncodable):
+        if encoding == "gsm7" and (shifted := _shift(text, form)) is not None:
+            return _split_shifted(shifted, form, reference)
         raise LocalProtocolError(f"split of a text that was not planned: {whole.reason}")
     if isinstance(whole, str) != (encoding == "ucs2") or encoding == "binary":
         raise LocalProtocolError(f"split as {encoding} of a text that was planned otherwise")
@@ -203,6 +222,11 @@ def split_data(data: bytes, udh: bytes, form: Form, reference: int) -> list[byte
     if udh:
         return [udh + data]
     return _split_whole("binary", data, form, reference)
+
+
+def has_shift(text: str, encoding: Encoding, form: Form) -> bool:
+    """Whether ``split`` gives each segment a header that names shift tables, a lone one too."""
+    return bool(form.languages) and encoding == "gsm7" and gsm7.encode(text) is None
 
 
 def data_coding_of(encoding: Encoding, *, flash: bool = False) -> int:
@@ -262,8 +286,12 @@ def _plan_whole(encoding: Encoding, whole: bytes | str, form: Form) -> Plan | To
 
 def _plan_long(encoding: Encoding, whole: bytes | str, form: Form) -> Plan | TooLong:
     segments = sum(1 for _ in _cuts(encoding, whole, form))
+    return _plan_segments(encoding, segments, 1 if form.long_message == "payload" else segments)
+
+
+def _plan_segments(encoding: Encoding, segments: int, submits: int) -> Plan | TooLong:
     if segments <= SEGMENTS_MAX:
-        return Plan(encoding, segments, 1 if form.long_message == "payload" else segments)
+        return Plan(encoding, segments, submits)
     return TooLong(
         segments,
         f"it needs {segments} segments in {encoding} and {SEGMENTS_MAX} is the most; "
@@ -271,14 +299,40 @@ def _plan_long(encoding: Encoding, whole: bytes | str, form: Form) -> Plan | Too
     )
 
 
+def _shift(text: str, form: Form) -> Shifted | None:
+    return shift_text(text, form.languages, _JOINING_OCTETS[form.long_message])
+
+
+def _plan_shifted(
+    text: str, form: Form, planned: Plan | NotEncodable | TooLong
+) -> Plan | NotEncodable | TooLong:
+    """What was planned without shift tables, or the fewer segments that they need."""
+    shifted = _shift(text, form)
+    if shifted is None:
+        return planned
+    segments = len(shifted.pieces)
+    if not isinstance(planned, NotEncodable) and planned.segments <= segments:
+        return planned
+    return _plan_segments("gsm7", segments, segments)
+
+
+def _split_shifted(shifted: Shifted, form: Form, reference: int) -> list[bytes]:
+    elements = shifted.shift.elements
+    is_lone = len(shifted.pieces) == 1
+    header = 1 + (0 if is_lone else _JOINING_OCTETS[form.long_message]) + len(elements)
+    pieces = [elements + _pack(piece, form, header) for piece in shifted.pieces]
+    if is_lone:
+        return [bytes((len(elements),)) + pieces[0]]
+    return _with_headers(pieces, form, reference, len(elements))
+
+
 def _split_whole(encoding: Encoding, whole: bytes | str, form: Form, reference: int) -> list[bytes]:
     if _fits_one(encoding, whole) or form.long_message == "payload":
         return [_octets(whole, encoding, form)]
-    cuts = _cuts(encoding, whole, form)
-    pieces = [_octets(piece, encoding, form) for piece in slices(whole, cuts)]
-    if len(pieces) > SEGMENTS_MAX or not 0 <= reference <= REFERENCE_MAX[form.long_message]:
-        raise LocalProtocolError(f"{len(pieces)} segments under reference {reference}")
-    return pieces if form.long_message == "sar" else _with_headers(pieces, form, reference)
+    pieces = slices(whole, _cuts(encoding, whole, form))
+    header = 1 + joining if (joining := _JOINING_OCTETS[form.long_message]) else 0
+    written = [_octets(piece, encoding, form, header) for piece in pieces]
+    return _with_headers(written, form, reference)
 
 
 def _fits_one(encoding: Encoding, whole: bytes | str) -> bool:
@@ -297,19 +351,37 @@ def _cuts(encoding: Encoding, whole: bytes | str, form: Form) -> Iterator[int]:
     return cut(whole, sizes.octets)
 
 
-def _octets(piece: bytes | str, encoding: Encoding, form: Form) -> bytes:
-    """A piece as the carrier reads it."""
+def _octets(piece: bytes | str, encoding: Encoding, form: Form, header_octets: int = 0) -> bytes:
+    """A piece as the carrier reads it, behind a header of so many octets."""
     if isinstance(piece, str):
         return ucs2.encode(piece)
     if encoding != "gsm7" or form.default_alphabet == "gsm7":
-        return piece
+        return _pack(piece, form, header_octets) if form.packed and encoding == "gsm7" else piece
     return gsm7.decode(piece).encode("latin-1")  # of which ASCII is the lower half
 
 
-def _with_headers(pieces: list[bytes], form: Form, reference: int) -> list[bytes]:
+def _pack(septets: bytes, form: Form, header_octets: int) -> bytes:
+    """``septets`` as the form wants them, behind a header of so many octets."""
+    if not form.packed:
+        return septets
+    is_one_of_the_air = len(septets) <= SINGLE_SEPTETS_MAX
+    octets_max = SINGLE_OCTETS_MAX - header_octets if is_one_of_the_air else packing.OCTETS_MAX
+    return packing.pack(septets, packing.fill_bits(header_octets), octets_max)
+
+
+def _with_headers(
+    pieces: list[bytes], form: Form, reference: int, elements_octets: int = 0
+) -> list[bytes]:
+    """The pieces joined by the form's header; they begin with its other elements, that long."""
+    if len(pieces) > SEGMENTS_MAX or not 0 <= reference <= REFERENCE_MAX[form.long_message]:
+        raise LocalProtocolError(f"{len(pieces)} segments under reference {reference}")
+    if form.long_message == "sar":
+        return pieces
     if form.long_message == "udh16":
         head = UDH_16_BIT + reference.to_bytes(2)
     else:
         head = UDH_8_BIT + bytes((reference,))
+    if elements_octets:
+        head = bytes((head[0] + elements_octets,)) + head[1:]
     head += bytes((len(pieces),))
     return [head + bytes((number,)) + piece for number, piece in enumerate(pieces, 1)]
