@@ -99,6 +99,27 @@ ESME_RINVOPTPARAMVAL: Final = 0x000000C4
 ESME_RDELIVERYFAILURE: Final = 0x000000FE
 ESME_RUNKNOWNERR: Final = 0x000000FF
 
+# SMPP 5.0 s4.7.6 adds these; smpplib has none of them.
+ESME_RSERTYPUNAUTH: Final = 0x00000100
+ESME_RPROHIBITED: Final = 0x00000101
+ESME_RSERTYPUNAVAIL: Final = 0x00000102
+ESME_RSERTYPDENIED: Final = 0x00000103
+ESME_RINVDCS: Final = 0x00000104
+ESME_RINVSRCADDRSUBUNIT: Final = 0x00000105
+ESME_RINVDSTADDRSUBUNIT: Final = 0x00000106
+ESME_RINVBCASTFREQINT: Final = 0x00000107
+ESME_RINVBCASTALIAS_NAME: Final = 0x00000108
+ESME_RINVBCASTAREAFMT: Final = 0x00000109
+ESME_RINVNUMBCAST_AREAS: Final = 0x0000010A
+ESME_RINVBCASTCNTTYPE: Final = 0x0000010B
+ESME_RINVBCASTMSGCLASS: Final = 0x0000010C
+ESME_RBCASTFAIL: Final = 0x0000010D
+ESME_RBCASTQUERYFAIL: Final = 0x0000010E
+ESME_RBCASTCANCELFAIL: Final = 0x0000010F
+ESME_RINVBCAST_REP: Final = 0x00000110
+ESME_RINVBCASTSRVGRP: Final = 0x00000111
+ESME_RINVBCASTCHANIND: Final = 0x00000112
+
 STATUS_NAMES: Final[dict[int, str]] = {
     status: name
     for name, status in tuple(globals().items())
@@ -109,6 +130,25 @@ STATUS_NAMES: Final[dict[int, str]] = {
 STATUS_TEXTS: Final[dict[int, str]] = {
     **smpplib_consts.DESCRIPTIONS,
     ESME_RINVREGDLVFLG: "Invalid Registered Delivery Flag",
+    ESME_RSERTYPUNAUTH: "ESME not authorised to use the service_type",
+    ESME_RPROHIBITED: "ESME prohibited from using the operation",
+    ESME_RSERTYPUNAVAIL: "The service_type is unavailable",
+    ESME_RSERTYPDENIED: "The service_type is denied",
+    ESME_RINVDCS: "Invalid data_coding",
+    ESME_RINVSRCADDRSUBUNIT: "Invalid source_addr_subunit",
+    ESME_RINVDSTADDRSUBUNIT: "Invalid dest_addr_subunit",
+    ESME_RINVBCASTFREQINT: "Invalid broadcast_frequency_interval",
+    ESME_RINVBCASTALIAS_NAME: "Invalid broadcast_area alias name",
+    ESME_RINVBCASTAREAFMT: "Invalid broadcast_area format",
+    ESME_RINVNUMBCAST_AREAS: "Invalid number of broadcast areas",
+    ESME_RINVBCASTCNTTYPE: "Invalid broadcast_content_type",
+    ESME_RINVBCASTMSGCLASS: "Invalid broadcast_message_class",
+    ESME_RBCASTFAIL: "broadcast_sm failed",
+    ESME_RBCASTQUERYFAIL: "query_broadcast_sm failed",
+    ESME_RBCASTCANCELFAIL: "cancel_broadcast_sm failed",
+    ESME_RINVBCAST_REP: "Invalid number of repeats of a broadcast",
+    ESME_RINVBCASTSRVGRP: "Invalid broadcast_service_group",
+    ESME_RINVBCASTCHANIND: "Invalid broadcast_channel_indicator",
 }
 
 # Section 5.2.5: type of number.
