@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections import deque
+from typing import Final
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smppd.smpp.throughput import AHEAD_SECONDS, LATE_SECONDS, UNLIMITED, Throughput
+from smppd.smpp.throughput import (
+    AHEAD_SECONDS,
+    LATE_SECONDS,
+    NEAR_SHARE,
+    REST_SECONDS,
+    UNLIMITED,
+    Throughput,
+)
+
+RECOVERY_SECONDS_MAX: Final = 90.0
+"""From the last complaint: from 1 a second to 1,000 and beyond, by a tenth a second."""
 
 # How long to wait before the next try, and whether a throttled answer came just then.
 STEPS = st.lists(st.tuples(st.floats(0, 0.5), st.booleans()), max_size=60)
@@ -122,8 +135,65 @@ def test_recovery_adds_a_tenth_of_the_pace_before_the_cut_each_second() -> None:
     for second in range(1, 6):
         throughput.allowance(float(second))
         paces.append(throughput.statistics().pace)
-    assert paces == pytest.approx([60, 70, 80, 90, 100])
+    assert paces == pytest.approx([60, 70, 80, 90, 95])
+
+
+def test_recovery_rests_below_the_pace_that_was_too_much_and_then_goes_on() -> None:
+    throughput = Throughput(100)
+    throughput.slow_down(0.0)
+    throughput.allowance(5.0 + REST_SECONDS + 0.9)
+    assert throughput.statistics().pace == pytest.approx(NEAR_SHARE * 100)
+    throughput.allowance(5.0 + REST_SECONDS + 1.0)
+    assert (throughput.statistics().pace, throughput.statistics().slowed) == (100, False)
+
+
+@pytest.mark.parametrize("limit", [100, 500, 0])
+def test_a_carrier_that_takes_less_than_its_limit_is_given_most_of_it(limit: float) -> None:
+    """By the carrier's own clock: it takes 50 in any second and throttles the others."""
+    throughput, taken, seconds = Throughput(limit), deque[float](), 200
+    total = 0
+    for tick in range(50 * seconds):
+        now = tick / 50
+        while taken and now - taken[0] >= 1:
+            taken.popleft()
+        count = min(throughput.allowance(now), 200)
+        throughput.spend(count, now)
+        room = min(count, 50 - len(taken))
+        taken.extend([now] * room)
+        total += room
+        if room < count:
+            throughput.slow_down(now)
+    assert total >= 0.8 * 50 * seconds
+    assert throughput.statistics().cuts <= seconds / 8
+
+
+@settings(max_examples=50)
+@given(st.floats(1, 1_000), st.lists(st.floats(0.05, 5.0), min_size=1, max_size=300))
+def test_after_any_storm_the_pace_is_back_at_the_limit(limit: float, pauses: list[float]) -> None:
+    throughput, now = Throughput(limit), 0.0
+    for pause in pauses:
+        now += pause
+        spend_all(throughput, now)
+        throughput.slow_down(now)
+    throughput.allowance(now + RECOVERY_SECONDS_MAX)
+    assert throughput.statistics().pace >= 0.95 * limit
     assert not throughput.statistics().slowed
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 1_000), st.lists(st.floats(0.05, 5.0), min_size=1, max_size=300))
+def test_after_any_storm_a_carrier_without_limit_has_its_former_pace_at_least(
+    before: int, pauses: list[float]
+) -> None:
+    throughput, now = Throughput(0), 10.0
+    throughput.spend(before, now)
+    for pause in pauses:
+        throughput.slow_down(now)
+        throughput.spend(min(throughput.allowance(now), before), now)
+        now += pause
+    throughput.slow_down(now)
+    throughput.allowance(now + RECOVERY_SECONDS_MAX)
+    assert throughput.statistics().pace >= 0.95 * before
 
 
 def test_recovery_from_the_floor_takes_a_minute_and_not_an_hour() -> None:
