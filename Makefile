@@ -5,8 +5,9 @@
 #   make check    style, types and tests: what .ci/run runs
 #
 # Stamps keep a second call quick: .venv/.runtime (the project), .venv/.dev (the locked set), and
-# tests/peers/node_modules/.made (npm's smpp, an SMSC that the tests talk to; needs node and npm,
-# and without them those tests are skipped and say so).
+# tests/peers/node_modules/.made (npm's peers that the tests talk to). Of the peers node and npm,
+# libnet-smpp-perl and tshark are the system's: the tests of one that is missing are skipped, and
+# the last lines of the run say so.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -103,7 +104,7 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml requirements-dev.lock
 	@touch $@ $(VENV)/.runtime
 
 $(PEERS)/.made: tests/peers/package.json tests/peers/package-lock.json
-	@if ! command -v npm >/dev/null; then echo "No npm here: tests/peers will be skipped."; \
+	@if ! command -v npm >/dev/null; then echo "No npm here: its peers will not be tested."; \
 	else echo "Installing the locked peers into $(PEERS) ..."; \
 		npm ci --prefix tests/peers --silent && touch $@ \
-		|| { echo "npm ci failed: tests/peers will be skipped." >&2; [ "$$CI" != true ]; }; fi
+		|| { echo "npm ci failed: its peers will not be tested." >&2; [ "$$CI" != true ]; }; fi

@@ -25,7 +25,8 @@ from smppd.store.records import Message, Segment
 from smppd.text import gsm7
 from smppd.text.segment import Alphabet, Form, LongMessage, Plan, WantedEncoding, plan, plan_data
 from smppd.traffic.compose import build_data, build_submit
-from tests.peers.node import NodeSmsc, Row, read_pdus
+from tests.peers.ledger import Row, read_pdus
+from tests.peers.node import NodeSmsc
 from tests.processes import STOP_SECONDS_MAX, Site
 
 NOW: Final = 1_800_000_000_000

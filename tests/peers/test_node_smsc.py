@@ -8,16 +8,15 @@ binds, 15118 one of 3.3, 15119 one that waits a second for answers.
 
 from __future__ import annotations
 
-import itertools
-import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import msgspec
 import pytest
 
-from tests.peers.node import SECONDS_MAX, NodeSmsc, Row
+from tests.peers.app import FINAL_EVENTS, App
+from tests.peers.ledger import Row
+from tests.peers.node import NodeSmsc
 from tests.processes import Site, Table
 
 CARRIERS: Final[dict[str, Table]] = {
@@ -39,63 +38,6 @@ ROUTES: Final = tuple(
 GSM7: Final = "Grüße @ [4711] {5 €} ~ ÄÖÜ ñ Ω|^\\ " * 12
 UCS2: Final = "Ваш заказ 😀 отправлен 🇸🇪. " * 9
 ASCII: Final = "Your order [4711] has shipped. " * 14
-
-FINAL_EVENTS: Final = ("delivered", "failed", "expired", "cancelled")
-
-
-class App:
-    """An app on the daemon's socket that has read all of its events."""
-
-    def __init__(self, path: Path) -> None:
-        self.events: list[dict[str, object]] = []
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(SECONDS_MAX)
-        self._socket.connect(str(path))
-        self._octets = b""
-        self._numbers = itertools.count(1)
-        self._ask({"type": "subscribe"})
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def submit(self, to: str, content: str | Table) -> str:
-        """The ref of a text, or of what these fields say, once it is accepted."""
-        ref = f"m-{next(self._numbers)}"
-        fields = {"text": content} if isinstance(content, str) else content
-        line = {"type": "submit", "ref": ref, "to": f"+{to}", "from": "ACME"}
-        answer = self._ask({**line, **fields})
-        assert answer["type"] == "accepted", answer
-        return ref
-
-    def wait_for(self, ref: str, *names: str) -> dict[str, object]:
-        """The first event of these names for ``ref``."""
-        while True:
-            for event in self.events:
-                if event["ref"] == ref and event["event"] in names:
-                    return event
-            self._read()
-
-    def story(self, ref: str) -> list[object]:
-        """The events of ``ref`` so far, by name."""
-        return [event["event"] for event in self.events if event["ref"] == ref]
-
-    def _ask(self, line: dict[str, object]) -> dict[str, object]:
-        self._socket.sendall(msgspec.json.encode(line) + b"\n")
-        while (answer := self._read()) is None:
-            pass
-        return answer
-
-    def _read(self) -> dict[str, object] | None:
-        while b"\n" not in self._octets:
-            octets = self._socket.recv(65536)
-            assert octets, "the daemon closed the connection"
-            self._octets += octets
-        line, _, self._octets = self._octets.partition(b"\n")
-        row = msgspec.json.decode(line, type=dict[str, object])
-        if row["type"] != "event":
-            return row
-        self.events.append(row)
-        return None
 
 
 @pytest.fixture(scope="module")

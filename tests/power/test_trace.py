@@ -72,6 +72,10 @@ def test_flush_counts_when_it_has_ended_and_a_send_when_it_began(tmp_path: Path)
     assert moments[1:] == [Sent("socket:[9]", b"hi"), Flushed(DATA)]
 
 
+def test_write_to_a_socket_is_a_send(tmp_path: Path) -> None:
+    assert read(tmp_path, '1 write(7<socket:[9]>, "hi", 2) = 2') == [Sent("socket:[9]", b"hi")]
+
+
 def test_what_failed_did_not_happen(tmp_path: Path) -> None:
     assert read(
         tmp_path,

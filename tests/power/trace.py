@@ -152,6 +152,10 @@ def read_trace(path: Path, root: Path) -> list[Moment]:
     return [moment for _, _, moment in sorted(placed, key=lambda found: found[:2])]
 
 
+def _is_socket(call: Call) -> bool:
+    return _path_of(call).startswith("socket:")
+
+
 class _Reader:
     """Which descriptor writes where, and through to the disk at once."""
 
@@ -165,7 +169,7 @@ class _Reader:
     def read(self, call: Call) -> Iterator[tuple[int, Moment]]:
         """The moments of one call, each with the line at which it counts."""
         name = call.name
-        if name in ("sendto", "sendmsg"):
+        if name in ("sendto", "sendmsg") or (name == "write" and _is_socket(call)):
             yield call.begins, Sent(_path_of(call), _octets_of(call)[: call.result])
         elif name in ("recvfrom", "recvmsg"):
             yield call.ends, Received(_path_of(call), _octets_of(call)[: call.result])

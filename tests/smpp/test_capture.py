@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import struct
 import subprocess
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +20,7 @@ from smppd.smpp.pdu import (
 )
 from smppd.smpp.rare import Bind, encode_bind, encode_bind_resp
 from smppd.smpp.redaction import redact_pdu
+from tests.tools import require_tool
 
 SEVERITY_WARNING = 0x600000  # Wireshark's PI_WARN
 
@@ -115,8 +114,7 @@ def test_what_is_no_smpp_is_shown_as_it_came() -> None:
 
 
 def test_tshark_reads_a_redacted_capture_without_a_complaint(tmp_path: Path) -> None:
-    if shutil.which("tshark") is None:
-        pytest.skip("tshark is not installed")
+    require_tool("tshark", "tshark")
     link = CapturedLink(0, redact_pdu)
     file = tmp_path / "links.pcap"
     long = encode_deliver_sm(DeliverSm("555", b"", tlvs={0x0424: b"z" * 60_000}), 8)
