@@ -11,22 +11,31 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Final
 
+from smppd.smpp.message_id import rule_between
 from smppd.store import keys, life
+from smppd.store.awaited import Awaited
+from smppd.store.changes import ReceiptArrived
 from smppd.store.deadlines import Deadlines
 from smppd.store.environment import Table
 from smppd.store.eventlog import EventLog
 from smppd.store.events import encode_event
+from smppd.store.evidence import Evidence
 from smppd.store.grants import Grants
+from smppd.store.hints import Hints
 from smppd.store.index import SpilledIndex
 from smppd.store.matching import Matching
 from smppd.store.messages import Messages
 from smppd.store.modes import Modes
-from smppd.store.records import GRANTED, SENT, CarrierProfile, Message
+from smppd.store.reassembly import Reassembly
+from smppd.store.records import GRANTED, QUEUED, SENT, CarrierProfile, Message
 from smppd.store.references import References
 from smppd.store.retention import Retention
 from smppd.store.retiming import Retiming
 from smppd.store.rules import LedgerRules
+from smppd.store.said import Fact
+from smppd.store.shared_ids import SharedIds
 from smppd.store.tags import Tags
+from smppd.store.threads import Threads
 from smppd.store.waiting import Waiting
 from smppd.text.segment import PLAIN_FORM
 
@@ -47,7 +56,10 @@ COUNTS: Final = (
     "contradictory",
     "unreadable",
     "inbound",
+    "inbound_incomplete",
+    "inbound_repeated",
     "storage_full",
+    "by_order",
 )
 
 
@@ -66,12 +78,21 @@ class Book:
         self.deadlines = Deadlines(tables["deadlines"])
         self.retention = Retention(tables, rules.periods)
         self.retiming = Retiming()
+        self.reassembly = Reassembly(tables["inbound_parts"], self.deadlines)
+        self.threads = Threads(_index(tables, "threads"), self.messages)
         self.tags = Tags(tables["tags"])
         self.modes = Modes(tables["meta"])
+        self.evidence = Evidence(tables["quarantine"])
         self.refs = _index(tables, "refs")
         self.smsc_ids = _index(tables, "smsc_ids")
         self.references = References(tables["references"])
-        self.matching = Matching(tables["unmatched"], tables["doubts"], self.find_tag)
+        self.shared_ids = SharedIds(tables["meta"])
+        self.awaited = Awaited(tables["awaited"], self.messages.peek)
+        self.matching = Matching(
+            tables["unmatched"], tables["doubts"], self.find_tag, self.shared_ids, self._note_rule,
+            self.awaiting_to,
+        )  # fmt: skip
+        self.hints = Hints()
         self.now = 0
         self.last_id = 0
         self._saved_id = 0
@@ -88,6 +109,16 @@ class Book:
         self._eventless = rules.eventless_apps
         self._currency = rules.currency
         self._profiles = rules.carriers
+        ruled = (app for rule in rules.inbound for app in rule.apps)
+        self.threads.set_apps({*rules.inbound_apps, *ruled} - rules.eventless_apps)
+        self.by_address = frozenset(
+            name for name, one in rules.carriers.items() if one.match_receipts == "address"
+        )
+        self.odd_receipts = {
+            name: one
+            for name, one in rules.carriers.items()
+            if one.accepted_is_final or one.receipt_covers == "message"
+        }
         self.retention.set_periods(rules.periods)
         forms = {name: profile.form for name, profile in rules.carriers.items()}
         self._forms = {name: form for name, form in forms.items() if form != PLAIN_FORM}
@@ -100,9 +131,13 @@ class Book:
         self.refs.load()
         self.smsc_ids.load()
         self.matching.load()
+        self.reassembly.load()
+        self.threads.load()
+        self.shared_ids.load()
         self.waiting.load()
         self.grants.load()
         self.modes.load()
+        self.evidence.load()
         self.is_restored = tables["meta"].get(META_RESTORED) is not None
         last_id = tables["meta"].get(_META_LAST_ID)
         self.last_id = self._saved_id = 0 if last_id is None else keys.read_u64(last_id)
@@ -117,10 +152,12 @@ class Book:
         self.waiting.flush()
         self.messages.flush()
         self.grants.flush()
+        self.awaited.flush()
         self.tags.flush()
         self.deadlines.flush(self.next_id)
         self.refs.write()
         self.smsc_ids.write()
+        self.threads.write()
         if self.last_id != self._saved_id:
             tables["meta"].put(_META_LAST_ID, keys.pack_u64(self.last_id))
             self._saved_id = self.last_id
@@ -146,7 +183,7 @@ class Book:
         self.last_id = first if first > next_id else next_id
         return self.last_id
 
-    def tell(self, message: Message, facts: list[life.Fact], at: int) -> None:
+    def tell(self, message: Message, facts: list[Fact], at: int) -> None:
         """Keeps a step of ``message``: its record, its events, its place in the queue."""
         self.messages.touch(message)
         if facts:
@@ -156,7 +193,7 @@ class Book:
         elif message.queue_group:
             self.waiting.remove(message)
 
-    def append_events(self, message: Message, facts: list[life.Fact], at: int) -> None:
+    def append_events(self, message: Message, facts: list[Fact], at: int) -> None:
         """What the app is told; its place in the queue stays as it is."""
         message.last_event_at = at
         app, events = message.app, self.events
@@ -172,7 +209,10 @@ class Book:
         return self._profiles.get(carrier, _GONE)
 
     def find_tag(self, key: bytes) -> bytes | None:
-        """The tag of the segment with a carrier's name for it, while its message is there."""
+        """The tag of the segment with a carrier's name for it, while its message is there and the
+        name means one at all."""
+        if key in self.shared_ids.constant:
+            return None
         tag = self.smsc_ids.get(key)
         if tag is None or tag >= self.retention.forgotten:
             return tag
@@ -182,6 +222,25 @@ class Book:
         """The destination of the message a segment's tag names."""
         message = self.messages.peek(keys.unpack_tag(tag)[0])
         return None if message is None else message.to
+
+    def awaiting_to(self, tag: bytes, since: int = 0) -> str | None:
+        """The same, while that segment, taken after ``since`` (ms), waits for its receipt."""
+        number, index = keys.unpack_tag(tag)
+        message = self.messages.peek(number)
+        if message is None or message.state not in (QUEUED, SENT):
+            return None
+        part, is_asked = message.parts[index], index >= len(message.parts) - message.receipts
+        is_waiting = is_asked and part.receipt_state == -1 and part.answered_at >= since
+        return message.to if is_waiting else None
+
+    def _note_rule(self, change: ReceiptArrived, tag: bytes) -> None:
+        """Rule ``auto`` has found a receipt's message by another form of its id."""
+        number, index = keys.unpack_tag(tag)
+        message = self.messages.peek(number)
+        name = "" if message is None else message.parts[index].smsc_id
+        rules = {rule_between(name, one) for one in change.receipt.ids} - {"auto", "same"}
+        what = f"ids_{rules.pop()}" if len(rules) == 1 else "ids_respelt"
+        self.hints.note(change.carrier, what, f"{name} = {' '.join(change.receipt.ids)}")
 
     # -- aging out ---
 
@@ -193,8 +252,11 @@ class Book:
         if message is None or message.state <= SENT or is_granted:
             return False
         for index, part in enumerate(message.parts):
+            tag = keys.pack_tag(message.id, index)
             if part.doubted:
-                self.matching.forget_doubt(message, keys.pack_tag(message.id, index))
+                self.matching.forget_doubt(message, tag)
+            if message.carrier in self.by_address:
+                self.awaited.forget(message, tag)
         self.tags.forget(message)
         self.messages.delete(message)
         return True
@@ -206,10 +268,15 @@ class Book:
     def age_ids(self, floor: int) -> None:
         """Of messages with ids below ``floor`` none is left that a carrier could speak of."""
         self.smsc_ids.age(floor)
+        self.threads.age(floor)
 
     def forget_unmatched(self, key: bytes) -> None:
         """Deletes an aged receipt that nobody claimed."""
         self.matching.forget_unmatched(key)
+
+    def age_quarantine(self, before: int, rows_max: int) -> bool:
+        """What was quarantined before a time (ms) goes; whether more is left than may go now."""
+        return self.evidence.age(before, rows_max)
 
 
 def _index(tables: Mapping[str, Table], name: str) -> SpilledIndex:

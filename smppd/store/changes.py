@@ -14,7 +14,9 @@ from typing import Final, Literal
 import msgspec
 
 from smppd.smpp.receipt import Receipt
+from smppd.text.header import Concatenation
 from smppd.text.segment import Form
+from smppd.text.smart import Smart
 
 UncertainPolicy = Literal["resend", "stop"]
 MessageClass = Literal["otp", "transactional", "promotional"]
@@ -62,7 +64,7 @@ class Extras(msgspec.Struct, frozen=True, gc=False, array_like=True):
     ``max_cost`` a decimal string for the whole message ("": none); ``data`` binary user data in
     place of a text, ``udh`` its header (with its length octet, or empty), ``data_coding`` -1: by
     the encoding; ``tlvs`` by tag; ``wanted`` the encoding asked for, by which another carrier's
-    form is planned.
+    form is planned. ``smart`` is what smart encoding made of the app's text, None: nothing.
     """
 
     send_at: int = 0
@@ -74,6 +76,7 @@ class Extras(msgspec.Struct, frozen=True, gc=False, array_like=True):
     data_coding: int = -1
     tlvs: dict[int, bytes] = {}
     wanted: WantedEncodingName = "auto"
+    smart: Smart | None = None
 
 
 class NewMessage(msgspec.Struct, frozen=True, gc=False):
@@ -121,12 +124,13 @@ class Propose(msgspec.Struct, frozen=True, gc=False):
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):
-    """The message is on disk (or was before: ``duplicate``)."""
+    """The message is on disk (or was before: ``duplicate``). ``smart`` as in its ``Extras``."""
 
     id: str
     segments: int
     encoding: EncodingName
     duplicate: bool
+    smart: Smart | None = None
 
 
 class RefConflict(msgspec.Struct, frozen=True, gc=False):
@@ -228,9 +232,9 @@ class Forget(msgspec.Struct, frozen=True, gc=False):
 
     ``contents``: messages that have ended lose what they said; ``events``: keys of rows of the
     log, whose lines of ``told`` (ids), and of messages from ``number``, lose theirs; ``messages``
-    (whose events have lost theirs before) lose the number; ``inbound`` (ids) and ``unmatched``
-    (keys) are deleted. In this order. ``is_last``: nothing to the number is on its way, so what is
-    counted for its long messages goes too. Answers ``Forgotten``.
+    (whose events have lost theirs before) lose the number; ``inbound`` (ids), ``unmatched`` (keys)
+    and ``quarantined`` (ids) are deleted. In this order. ``is_last``: nothing to the number is on
+    its way, so what is counted for its long messages goes too. Answers ``Forgotten``.
     """
 
     number: str
@@ -241,6 +245,7 @@ class Forget(msgspec.Struct, frozen=True, gc=False):
     inbound: list[int] = []
     unmatched: list[bytes] = []
     is_last: bool = False
+    quarantined: list[int] = []
 
 
 class Forgotten(msgspec.Struct, frozen=True, gc=False):
@@ -250,6 +255,7 @@ class Forgotten(msgspec.Struct, frozen=True, gc=False):
     events: int
     inbound: int
     unmatched: int
+    quarantined: int = 0
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
@@ -289,7 +295,7 @@ class ReceiptArrived(msgspec.Struct, frozen=True, gc=False):
     """A delivery receipt; ``source`` and ``destination`` are the addresses of its deliver_sm.
 
     ``source`` is the phone (the message's ``to``), ``destination`` the message's sender.
-    ``done_at`` only where the carrier's time zone is known.
+    ``done_at`` only where the carrier's time zone is known. ``is_33``: its bind speaks SMPP 3.3.
     """
 
     carrier: str
@@ -298,14 +304,16 @@ class ReceiptArrived(msgspec.Struct, frozen=True, gc=False):
     destination: str
     done_at: int | None
     at: int
+    is_33: bool = False
 
 
 class InboundArrived(msgspec.Struct, frozen=True, gc=False):
-    """A mobile-originated message of one segment.
+    """A mobile-originated message, or where ``concatenation`` says so one segment of one.
 
     ``text`` is None where the octets cannot be read by their data_coding; ``data`` is kept raw.
     ``unmarked`` is what it says read as a receipt, where it could be one that its esm_class does
-    not mark: it is one only if it names a segment that was sent to ``source``.
+    not mark: it is one only if it names a segment that was sent to ``source``. ``udh`` is the
+    header that ``data`` begins with, empty where there is none.
     """
 
     carrier: str
@@ -317,6 +325,31 @@ class InboundArrived(msgspec.Struct, frozen=True, gc=False):
     esm_class: int
     at: int
     unmarked: ReceiptArrived | None = None
+    concatenation: Concatenation | None = None
+    udh: bytes = b""
+
+
+class Quarantined(msgspec.Struct, frozen=True, gc=False):
+    """A PDU, header first, that nobody could read, and why; of a lost stream what was found there
+    in place of one."""
+
+    carrier: str
+    bind: int
+    reason: str
+    pdu: bytes
+    at: int
+
+
+class DropQuarantined(msgspec.Struct, frozen=True, gc=False):
+    """An operator has seen these rows of the quarantine. Answers ``Dropped``."""
+
+    ids: list[int]
+
+
+class Dropped(msgspec.Struct, frozen=True, gc=False):
+    """So many were there."""
+
+    count: int
 
 
 Change = (
@@ -332,6 +365,8 @@ Change = (
     | GivenBack
     | ReceiptArrived
     | InboundArrived
+    | Quarantined
+    | DropQuarantined
 )
 Result = (
     Accepted
@@ -343,5 +378,6 @@ Result = (
     | Resolved
     | Restored
     | Forgotten
+    | Dropped
     | None
 )

@@ -20,8 +20,8 @@ decode_entries = msgspec.msgpack.Decoder(list[_Entry]).decode
 
 
 class Deadlines:
-    """Entries are message ids (int) or keys of ``unmatched`` (bytes); seconds are rounded up, so
-    a deadline is never early and at most a second late."""
+    """Entries are message ids (int), or keys of ``unmatched`` and of ``inbound_parts`` (bytes);
+    seconds are rounded up, so a deadline is never early and at most a second late."""
 
     def __init__(self, table: Table) -> None:
         self._table = table

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from smppd.store import keys
-from smppd.store.life import Fact
 from smppd.store.records import Inbound, Message, segments_of, taken_of
+from smppd.store.said import Fact
 
 EVENTS_ROW_MAX: Final = 64
 """Events a row: some 16 KiB, so one put serves a whole commit and a reader's slice stays small."""
@@ -25,6 +25,14 @@ INBOUND_TEXT_MAX: Final = 10_000
 INBOUND_OCTETS_MAX: Final = 30_000
 """Characters (up to six octets each in JSON) and octets (two hex digits each) of an inbound
 event: one in a 64 KiB message_payload must still fit the 65,536 octets of a line."""
+
+
+class ReplyTo(msgspec.Struct, frozen=True, gc=False):
+    """The message that one from a phone seems to answer: the app's last one to it from there."""
+
+    id: str
+    ref: str
+    tag: str | None
 
 
 class AppEvent(msgspec.Struct, tag_field="type", tag="event", gc=False):
@@ -56,6 +64,11 @@ class AppEvent(msgspec.Struct, tag_field="type", tag="event", gc=False):
     data: str | UnsetType = UNSET
     data_coding: int | UnsetType = UNSET
     truncated: bool | UnsetType = UNSET
+    udh: str | UnsetType = UNSET
+    complete: bool | UnsetType = UNSET
+    segments_missing: tuple[int, ...] | UnsetType = UNSET
+    reply_to: ReplyTo | UnsetType = UNSET
+    accepted: bool | UnsetType = UNSET
     tag: str | None = None
     meta: msgspec.Raw | None = None
 
@@ -100,6 +113,8 @@ def _encode_plain(message: Message, fact: Fact, seq: int, at: int, currency: str
             rest = b'"err":%b,' % _encode(fact.err)
         if fact.done_at:
             rest = b'%b"done_at":%d,' % (rest, fact.done_at)
+        if fact.accepted:
+            rest += b'"accepted":true,'
     where = _where(message.carrier, message.units or 1, message.cost, message.currency or currency)
     ref, accepted_at = _encode(message.ref), message.accepted_at
     return _PLAIN % (seq, name, message.id, ref, accepted_at, at, where, rest)
@@ -134,11 +149,20 @@ def encode_any_event(message: Message, fact: Fact, seq: int, at: int, currency: 
     return _encode(line) + b"\n"
 
 
-def encode_inbound(inbound: Inbound, seq: int) -> bytes:
-    """The line of a mobile-originated message; octets nobody can read travel as hex in ``data``."""
+def encode_inbound(inbound: Inbound, seq: int, answered: Message | None = None) -> bytes:
+    """The line of a mobile-originated message; octets nobody can read travel as hex in ``data``.
+    ``answered`` is the message of the app's that it seems to answer."""
     line = AppEvent(seq, "inbound", keys.show_id(inbound.id), None, inbound.at, inbound.at)
     line.carrier = inbound.carrier
-    line.segments = 1
+    line.segments = inbound.segments
+    if inbound.segments > 1:
+        line.complete = not inbound.missing
+    if inbound.missing:
+        line.segments_missing = inbound.missing
+    if inbound.udh:
+        line.udh = inbound.udh.hex()
+    if answered is not None:
+        line.reply_to = ReplyTo(keys.show_id(answered.id), answered.ref, answered.tag)
     line.from_ = inbound.source
     line.to = inbound.destination
     text = inbound.text or ""
@@ -174,3 +198,5 @@ def _add_fact(line: AppEvent, fact: Fact) -> None:
         line.where = fact.where
     if fact.resend is not None:
         line.resend = fact.resend
+    if fact.accepted:
+        line.accepted = True

@@ -122,11 +122,15 @@ class SpilledIndex:
                     return None
         return value if value >= self._least else None
 
-    def put(self, key: bytes, value: bytes) -> None:
+    def put(self, key: bytes, value: bytes) -> bytes | None:
         """Adds an entry to this commit; ``value`` begins with a message id and has fewer than 256
-        octets."""
-        self._young[key] = value
+        octets. The value it had, where it was put lately enough to be in memory."""
         self._added.append((key, value))
+        before = self._young.setdefault(key, value)
+        if before is value:
+            return None
+        self._young[key] = value
+        return before
 
     def age(self, floor: int) -> None:
         """From now on there is nothing that names a message with an id below ``floor``."""

@@ -167,6 +167,11 @@ class Inspection:
         if self._lose is not None:
             self._lose(name, gap)
 
+    def _lost_row(self, name: str, page: int, key: bytes, wrong: str) -> None:
+        self._found(Finding(wrong, name or TABLES_LIST, page, key))
+        if self._lose is not None:
+            self._lose(name, Gap(page, wrong, key, key + b"\0"))
+
     # -- tables ---
 
     def _find_tables(self) -> None:
@@ -210,19 +215,19 @@ class Inspection:
             count += len(rows)
             self._left -= len(rows) // ROWS_A_PAGE
             if any(row.flags for row in rows):
-                rows = self._read_values(name, rows)
+                rows = self._read_values(name, leaf.number, rows)
             yield LeafRows(leaf.number, rows)
         self.rows[name] = count
         if self.is_complete and self._is_sound == was_sound:
             self._check_counts(name, tree, count, file.seen.count(1) - before)
 
-    def _read_values(self, name: str, rows: list[Row]) -> list[Row]:
+    def _read_values(self, name: str, page: int, rows: list[Row]) -> list[Row]:
         """The rows with the values that lie on pages of their own, those that can be read."""
         read = []
         for row in rows:
             if row.flags != BIG:
                 if row.flags & ~(SUBTREE if name == _MAIN else 0):
-                    self._found(Finding(f"has flags {row.flags:#x}", name, key=row.key))
+                    self._lost_row(name, page, row.key, f"has flags {row.flags:#x}")
                 else:
                     read.append(row)
                 continue
@@ -230,7 +235,7 @@ class Inspection:
             try:
                 value = self._file.value_of(row)
             except PageFault as fault:
-                self._found(Finding(fault.wrong, name, fault.number, row.key))
+                self._lost_row(name, fault.number, row.key, fault.wrong)
                 continue
             read.append(Row(row.key, value))
         return read
@@ -248,7 +253,7 @@ class Inspection:
         has_checksums = self.has_checksums
         end = -layout.CHECKSUM_OCTETS if has_checksums else None
         for leaf in leaves:
-            for row in leaf.rows:
+            for row in reversed(leaf.rows):  # the last one first, as the leaves come
                 key, value = row.key, row.value
                 if has_checksums and crc32(value, crc32(key, seed)) != WHOLE:
                     self._found(Finding("its checksum does not fit", name, leaf.page, key))
@@ -280,7 +285,8 @@ class Inspection:
 
     def _look_for_lost_pages(self) -> None:
         seen, free = self._file.seen, self.free
-        lost = [page for page in range(META_PAGES, len(seen)) if not seen[page] and not free[page]]
+        used = range(META_PAGES, min(len(seen), self._meta.last_page + 1))
+        lost = [page for page in used if not seen[page] and not free[page]]
         if lost:
             wrong = f"{len(lost)} pages from this one on are neither in use nor free"
             self._found(Finding(wrong, FREE_LIST, lost[0]))

@@ -64,6 +64,11 @@ def smsc_key(carrier: str, smsc_id: str) -> bytes:
     return f"{carrier}\0{smsc_id}".encode("utf-8", "surrogateescape")
 
 
+def part_key(number: int, segment: int) -> bytes:
+    """``inbound_parts``: a segment of a message from a phone, by the id it waits under."""
+    return _U64.pack(number) + bytes((segment,))
+
+
 def doubt_prefix(carrier: str, to: str) -> bytes:
     """``doubts``: all doubtful segments of one carrier to one destination."""
     return f"{carrier}\0{to}\0".encode()

@@ -7,6 +7,7 @@ phones also answer from short codes and names.
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Callable
 from typing import Final, Literal
@@ -14,24 +15,42 @@ from typing import Final, Literal
 import msgspec
 
 from smppd.store import keys
+from smppd.store.addresses import is_same_address
 from smppd.store.book import Book
-from smppd.store.matching import is_same_address
-from smppd.store.records import Inbound, Unmatched, decode_inbound, decode_unmatched
+from smppd.store.quarantine import QuarantineView, view_quarantined
+from smppd.store.records import (
+    Inbound,
+    InboundPart,
+    Unmatched,
+    decode_inbound,
+    decode_inbound_part,
+    decode_quarantined,
+    decode_unmatched,
+)
 from smppd.store.view import MessageView, view_message
 
-Place = Literal["messages", "inbound", "unmatched", "events"]
+Place = Literal["messages", "inbound", "inbound_parts", "unmatched", "events", "quarantine"]
 """A table in which numbers stand; of ``events`` the rows of all apps."""
 
 SLICE_ROWS: Final = 500
 """Rows looked at in one slice: a few milliseconds; of events, which are dozens a row, a tenth."""
 
 
+_NUMBER_AT: Final[dict[Place, int]] = {
+    "messages": 0,
+    "inbound": 0,
+    "inbound_parts": 0,
+    "quarantine": -8,
+}
+"""Where in a key the id stands."""
+
 PHONE_DIGITS_MIN: Final = 9
 """Senders of up to eight digits are short codes (docs/protocol.md, submit)."""
 
 
 class InboundView(msgspec.Struct, frozen=True):
-    """A message from the phone; ``data`` is base64, ``text`` null where nobody can read it."""
+    """A message from the phone; ``data`` is base64, ``text`` null where nobody can read it, and of
+    a segment that waits for the others of its message."""
 
     id: str
     carrier: str
@@ -62,6 +81,7 @@ class KnownRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     message: MessageView | None = None
     inbound: InboundView | None = None
     unmatched: UnmatchedView | None = None
+    quarantined: QuarantineView | None = None
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
@@ -105,7 +125,7 @@ def slice_of(
     """Of the ``rows_max`` rows of a table after a key, those that know ``number``; of events also
     those that tell of the ids ``told``."""
     is_about = _judge(place, number, told)
-    is_numbered = place in ("messages", "inbound")
+    number_at = _NUMBER_AT.get(place)
     found: list[Found] = []
     looked = 0
     for key, value in book.tables[place].rows_from(after):
@@ -115,7 +135,7 @@ def slice_of(
             return Slice(found, after)
         looked, after = looked + 1, key
         if is_about(value):
-            found.append(Found(key, keys.read_u64(key) if is_numbered else 0))
+            found.append(Found(key, 0 if number_at is None else keys.read_u64(key[number_at:])))
     return Slice(found, None)
 
 
@@ -130,6 +150,12 @@ def show_known(book: Book, place: Place, key: bytes) -> KnownRecord | None:
         return None
     if place == "inbound":
         return KnownRecord("inbound", inbound=_show_inbound(decode_inbound(row)))
+    if place == "inbound_parts":
+        part = decode_inbound_part(row)
+        shown_part = _show_part(keys.read_u64(key), part)
+        return KnownRecord("inbound", inbound=shown_part) if key[-1] else None
+    if place == "quarantine":
+        return KnownRecord("quarantined", quarantined=view_quarantined(decode_quarantined(row)))
     return KnownRecord("unmatched", unmatched=_show_unmatched(decode_unmatched(row)))
 
 
@@ -145,6 +171,10 @@ def _judge(place: Place, number: str, told: frozenset[str]) -> Callable[[bytes],
         return lambda value: _decode_head(value).to == number
     if place == "inbound":
         return lambda value: _is_same(number, decode_inbound(value).source)
+    if place == "inbound_parts":
+        return lambda value: _is_same(number, decode_inbound_part(value).source)
+    if place == "quarantine":
+        return lambda value: _is_in_octets(number, decode_quarantined(value).pdu)
     if place == "unmatched":
         return lambda value: _is_in_receipt(number, decode_unmatched(value))
 
@@ -162,6 +192,15 @@ def _is_in_receipt(number: str, row: Unmatched) -> bool:
     return _is_same(number, row.source) or (is_phone and _is_same(number, row.destination))
 
 
+def _is_in_octets(number: str, octets: bytes) -> bool:
+    """A phone number anywhere, however it begins there; what is short or a name as a field."""
+    if len(number) >= PHONE_DIGITS_MIN and number.isdecimal():
+        end = number[-PHONE_DIGITS_MIN:]
+        return end.encode() in octets or end.encode("utf-16-be") in octets
+    field = re.compile(rb"(?<![0-9A-Za-z+])%b\0" % re.escape(number.encode()))
+    return field.search(octets) is not None
+
+
 def _is_same(number: str, address: str) -> bool:
     return bool(address) and (address == number or is_same_address(number, address))
 
@@ -174,6 +213,20 @@ def _show_inbound(row: Inbound) -> InboundView:
         row.destination,
         row.text,
         b64encode(row.data).decode(),
+        row.data_coding,
+        row.at,
+    )
+
+
+def _show_part(number: int, row: InboundPart) -> InboundView:
+    data = b64encode(row.data).decode()
+    return InboundView(
+        keys.show_id(number),
+        row.carrier,
+        row.source,
+        row.destination,
+        None,
+        data,
         row.data_coding,
         row.at,
     )

@@ -37,6 +37,7 @@ TABLES: Final = (
     "grants",
     "deadlines",
     "doubts",
+    "awaited",
     "smsc_ids",
     "smsc_ids_journal",
     "smsc_ids_runs",
@@ -47,6 +48,11 @@ TABLES: Final = (
     "events",
     "references",
     "tags",
+    "inbound_parts",
+    "threads",
+    "threads_journal",
+    "threads_runs",
+    "quarantine",
     "meta",
 )
 

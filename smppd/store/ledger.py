@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from smppd.store import keys, life, orders, outcomes, privacy, proposals, receipts, restore
+from smppd.store import (
+    inbound,
+    keys,
+    life,
+    orders,
+    outcomes,
+    privacy,
+    proposals,
+    quarantine,
+    receipts,
+    restore,
+)
 from smppd.store.book import Book
 from smppd.store.changes import (
     Answered,
@@ -17,10 +28,12 @@ from smppd.store.changes import (
     Change,
     Doubted,
     DoubtRestored,
+    DropQuarantined,
     Forget,
     GivenBack,
     InboundArrived,
     Propose,
+    Quarantined,
     ReceiptArrived,
     Resolve,
     Result,
@@ -48,7 +61,9 @@ _DECIDE: Final[dict[type, Callable[[Any, Any], Result]]] = {
     Doubted: outcomes.doubted,
     GivenBack: outcomes.given_back,
     ReceiptArrived: receipts.receipt_arrived,
-    InboundArrived: receipts.inbound_arrived,
+    InboundArrived: inbound.inbound_arrived,
+    Quarantined: quarantine.keep_quarantined,
+    DropQuarantined: quarantine.drop_quarantined,
 }
 
 
@@ -59,6 +74,7 @@ class Ledger(Book):
         """Applies a batch in order, then looks at what has fallen due or aged."""
         before, self.now = self.now, now_ms
         self.retiming.follow(self, before)
+        inbound.follow_clock(self, before)
         results = [_DECIDE[type(change)](self, change) for change in changes]
         if self.is_restored:
             # Nothing else is decided before all is told that is in doubt (``restore``).

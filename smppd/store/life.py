@@ -18,77 +18,37 @@ Invariants:
 4. Of DELIVERED, FAILED, EXPIRED and CANCELLED a message reaches one, once.
 
 A step returns the facts its app is to be told, and keeps what went another way than the happy
-one for ``trace``. It knows neither disk, queue nor clock.
+one for ``trace``. It knows neither disk, queue nor clock. What receipts say is ``said``'s.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
-from smppd.smpp import constants
-from smppd.smpp.receipt import Receipt
 from smppd.store.changes import UncertainPolicy, Verdict
 from smppd.store.records import (
     CANCELLED,
-    DELIVERED,
     DONE,
     DOUBT,
     EXPIRED,
     FAILED,
     GRANTED,
-    LATE_RECEIPTS_MAX,
     QUEUED,
-    RECEIPT_RAW_MAX,
-    RECEIPT_WORD_MAX,
     REFUSED,
     SENT,
     TAKEN,
     UNCERTAIN,
-    UNCONFIRMED,
     WAITING,
-    LateReceipt,
     Message,
-    Segment,
     Step,
     add_step,
 )
+from smppd.store.said import TOLD_SENT, Fact, judge
 
 RETRY_MILLISECONDS_MIN: Final = 1_000
 RETRY_MILLISECONDS_MAX: Final = 60_000
 """A passing fault is tried again after 1, 2, 4 … 60 s: soon enough for a one-time code, rare
 enough not to hammer a carrier that is down."""
-
-_CLOSED: Final = frozenset({DONE, DELIVERED, FAILED, EXPIRED, CANCELLED})
-_SPOKEN_UNKNOWN: Final = constants.MESSAGE_STATE_UNKNOWN
-_SPOKEN_DELIVERED: Final = constants.MESSAGE_STATE_DELIVERED
-
-# What a failing receipt means to the app (SMPP 3.4 s5.2.28, the final states but DELIVERED;
-# SKIPPED is 5.0's).
-_FAILING: Final[dict[int, str]] = {
-    constants.MESSAGE_STATE_EXPIRED: "",
-    constants.MESSAGE_STATE_DELETED: "deleted",
-    constants.MESSAGE_STATE_UNDELIVERABLE: "undeliverable",
-    constants.MESSAGE_STATE_REJECTED: "rejected_by_carrier",
-    constants.MESSAGE_STATE_SKIPPED: "undeliverable",
-}
-_SPEAKING: Final = frozenset(_FAILING) | {constants.MESSAGE_STATE_DELIVERED, _SPOKEN_UNKNOWN}
-
-
-class Fact(msgspec.Struct, frozen=True, gc=False):
-    """One thing an app is told; the fields that fit its ``event`` are set."""
-
-    event: str
-    code: str = ""
-    status: int = 0
-    err: str | None = None
-    done_at: int = 0
-    where: str = ""
-    resend: bool | None = None
-
-
-_SENT: Final = [Fact("sent")]
 
 _STEP_NAMES: Final[dict[Verdict, str]] = {
     Verdict.SLOW: "throttled",
@@ -140,7 +100,7 @@ def answer(
             message.first_taken_at = at
         if len(message.parts) == 1 and part.receipt_state == -1 and message.state == QUEUED:
             message.state = SENT if message.receipts else DONE
-            return _SENT
+            return TOLD_SENT
         return _conclude(message)
     _note(message, index, at, _STEP_NAMES[verdict], sequence_number, status)
     if verdict is Verdict.SLOW:
@@ -201,70 +161,6 @@ def doubt_copied(
     for index in indexes:
         message.parts[index].state = GRANTED
     return doubt(message, indexes, at, policy)
-
-
-def receive(message: Message, index: int, receipt: Receipt, at: int, done_at: int) -> list[Fact]:
-    """A receipt for one segment. The first that says something final counts; others are kept."""
-    part = message.parts[index]
-    state = -1 if receipt.state is None else receipt.state
-    speaks = state in _SPEAKING and not receipt.intermediate
-    if not speaks or part.receipt_state not in (-1, _SPOKEN_UNKNOWN) or message.state in _CLOSED:
-        _keep_late(message, index, receipt, state, at)
-        return []
-    if part.state != TAKEN:
-        part.state = TAKEN
-        if not message.first_taken_at:
-            message.first_taken_at = at
-    part.receipt_state = state
-    part.receipt_stat, part.receipt_err = _words_of(receipt)
-    part.receipt_at = at
-    part.receipt_raw = receipt.raw[:RECEIPT_RAW_MAX]
-    if part.done_at != done_at:
-        part.done_at = done_at
-    if message.state == QUEUED and all(one.state == TAKEN for one in message.parts):
-        return _settle_by_receipt(message)
-    return judge(message)
-
-
-def _settle_by_receipt(message: Message) -> list[Fact]:
-    """A receipt settled the last doubt, so every segment was taken: what it brings comes without
-    a ``sent`` before it (docs/protocol.md, Events)."""
-    message.state = SENT if message.receipts else DONE
-    return judge(message) or list(_SENT)
-
-
-def judge(message: Message) -> list[Fact]:
-    """What the receipts so far say about the whole message; nothing before it is sent."""
-    parts = message.parts
-    if message.state in _CLOSED:
-        return []
-    if message.state == QUEUED and any(part.state != TAKEN for part in parts):
-        return []
-    last = parts[-1]
-    if len(parts) == 1 and last.receipt_state in (-1, _SPOKEN_DELIVERED):  # nearly every message
-        return [] if last.receipt_state == -1 else _deliver(message, last.done_at)
-    asked = parts[-message.receipts :]  # all, where none was asked and one came
-    for part in asked:
-        if part.receipt_state in _FAILING:
-            return _fail_by_receipt(message, part)
-    if any(part.receipt_state == -1 for part in asked):
-        return []
-    if any(part.receipt_state == _SPOKEN_UNKNOWN for part in asked):
-        return unconfirm(message)
-    return _deliver(message, max(part.done_at for part in asked))
-
-
-def _deliver(message: Message, done_at: int) -> list[Fact]:
-    message.state = DELIVERED
-    return [Fact("delivered", "", 0, message.parts[-1].receipt_err, done_at)]
-
-
-def unconfirm(message: Message) -> list[Fact]:
-    """The receipts asked for did not come in time, or say that the carrier does not know."""
-    if message.state != SENT:
-        return []
-    message.state = UNCONFIRMED
-    return [Fact("unconfirmed")]
 
 
 def expire(message: Message, now: int) -> list[Fact]:
@@ -392,7 +288,7 @@ def _conclude(message: Message) -> list[Fact]:
 def _finish_sending(message: Message) -> list[Fact]:
     """Every segment was taken. A receipt may have come before the last response."""
     message.state = SENT if message.receipts else DONE
-    return _SENT + judge(message)
+    return TOLD_SENT + judge(message)
 
 
 def _take_refusal(message: Message, *, half_sent: bool) -> list[Fact]:
@@ -422,26 +318,3 @@ def _is_refused(message: Message) -> bool:
 
 def _retry_delay(attempts: int) -> int:
     return min(RETRY_MILLISECONDS_MIN << min(attempts, 10), RETRY_MILLISECONDS_MAX)
-
-
-def _fail_by_receipt(message: Message, part: Segment) -> list[Fact]:
-    code = _FAILING[part.receipt_state]
-    if not code:
-        message.state = EXPIRED
-        return [Fact("expired", where="carrier", err=part.receipt_err)]
-    message.state = FAILED
-    message.failure = code
-    return [Fact("failed", code=code, err=part.receipt_err)]
-
-
-def _words_of(receipt: Receipt) -> tuple[str, str]:
-    """Its stat and err, as much of them as is kept."""
-    return (receipt.stat or "")[:RECEIPT_WORD_MAX], (receipt.err or "")[:RECEIPT_WORD_MAX]
-
-
-def _keep_late(message: Message, index: int, receipt: Receipt, state: int, at: int) -> None:
-    if len(message.late) < LATE_RECEIPTS_MAX:
-        name = receipt.ids[0] if receipt.ids else ""
-        raw = receipt.raw[:RECEIPT_RAW_MAX]
-        late = LateReceipt(index, name, state, *_words_of(receipt), at, raw)
-        message.late = (*message.late, late)

@@ -19,6 +19,7 @@ from smppd.store.changes import (
     UnknownMessage,
 )
 from smppd.store.records import GRANTED, QUEUED, SENT, STATE_NAMES, UNCERTAIN, Message
+from smppd.store.said import Fact
 
 
 def cancel(book: Book, change: Cancel) -> Result:
@@ -106,7 +107,7 @@ def _is_resend_promised(message: Message) -> bool:
 
 
 def _carry_out(
-    book: Book, number: int, step: Callable[[Message, int], list[life.Fact]], at: int
+    book: Book, number: int, step: Callable[[Message, int], list[Fact]], at: int
 ) -> Resolved:
     message = book.message(number)
     assert message is not None, "it was there a moment ago"

@@ -36,13 +36,14 @@ def forget(book: Book, change: Forget) -> Forgotten:
         _empty_message(book, number, keep_number=True)
     events = sum(_empty_events(book, key, change) for key in change.events)
     messages = sum(_empty_message(book, number, keep_number=False) for number in change.messages)
-    for number in change.inbound:
-        book.tables["inbound"].delete(keys.pack_u64(number))
+    inbound = sum(_delete_inbound(book, number) for number in change.inbound)
     for key in change.unmatched:
         book.matching.forget_unmatched(key)
+    for number in change.quarantined:
+        book.evidence.drop(number)
     if change.is_last:
         book.tables["references"].delete(change.number.encode())
-    return Forgotten(messages, events, len(change.inbound), len(change.unmatched))
+    return Forgotten(messages, events, inbound, len(change.unmatched), len(change.quarantined))
 
 
 def empty(message: Message, at: int) -> None:
@@ -52,7 +53,7 @@ def empty(message: Message, at: int) -> None:
     message.meta = None
     if message.extras is not None:
         message.extras = msgspec.structs.replace(
-            message.extras, data=None, udh=Extras().udh, tlvs={}
+            message.extras, data=None, udh=Extras().udh, tlvs={}, smart=None
         )
     for part in message.parts:
         part.receipt_raw = b""
@@ -70,11 +71,24 @@ def _empty_message(book: Book, number: int, *, keep_number: bool) -> int:
     empty(message, book.now)
     if not keep_number and has_number:
         for index, part in enumerate(message.parts):
-            if part.doubted:  # the key of a doubt holds the number
-                book.matching.forget_doubt(message, keys.pack_tag(number, index))
+            tag = keys.pack_tag(number, index)
+            book.awaited.forget(message, tag)
+            if part.doubted:  # the key of a doubt holds the number, as the one above does
+                book.matching.forget_doubt(message, tag)
         message.to = ""
     book.messages.touch(message)
     return int(has_number)
+
+
+def _delete_inbound(book: Book, number: int) -> bool:
+    """A message from a phone, or the segments of one; whether it was there, and not only known to
+    have been told."""
+    if book.reassembly.knows(number):
+        return book.reassembly.forget(number)
+    key = keys.pack_u64(number)
+    is_there = book.tables["inbound"].get(key) is not None
+    book.tables["inbound"].delete(key)
+    return is_there
 
 
 def _empty_events(book: Book, key: bytes, change: Forget) -> int:

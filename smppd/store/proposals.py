@@ -45,7 +45,8 @@ def propose(book: Book, change: Propose) -> Result:
         return Rejection("backlog_full", reason, BACKLOG_RETRY_SECONDS)
     message = _keep(book, change, change.message)
     book.refs.put(key, keys.pack_u64(message.id) + change.digest)
-    return Accepted(keys.show_id(message.id), segments_of(message), message.encoding, False)
+    smart = None if message.extras is None else message.extras.smart
+    return Accepted(keys.show_id(message.id), segments_of(message), message.encoding, False, smart)
 
 
 def refuse(book: Book, change: Propose) -> Result:
@@ -80,7 +81,8 @@ def _answer_bound_ref(book: Book, message: Message, same_content: bool) -> Resul
     if not same_content:
         return RefConflict(keys.show_id(message.id))
     book.counts["duplicates"] += 1
-    return Accepted(keys.show_id(message.id), segments_of(message), message.encoding, True)
+    smart = None if message.extras is None else message.extras.smart
+    return Accepted(keys.show_id(message.id), segments_of(message), message.encoding, True, smart)
 
 
 def _refuse_for_space(book: Book) -> Rejection:

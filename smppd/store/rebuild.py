@@ -3,7 +3,8 @@
 ``queue``, ``grants`` and ``tags`` are empty when it begins and are built whole. The others hold
 what could be read, and get what is missing where rows were lost. A ref that was lost is bound
 to its message again without its digest: the same submit is answered ``ref_conflict`` then, which
-sends nothing twice.
+sends nothing twice. Rows of ``awaited`` that were lost stay lost: whose receipts are found by
+address only the configuration knows, so those messages end ``unconfirmed``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from smppd.store.eventlog import Cursor
 from smppd.store.grants import Grants
 from smppd.store.layout import META_SCHEMA
 from smppd.store.matching import Matching
+from smppd.store.reassembly import MARK
 from smppd.store.records import (
     GRANTED,
     QUEUED,
@@ -28,6 +30,7 @@ from smppd.store.records import (
     SENT,
     TAKEN,
     Message,
+    decode_inbound_part,
     decode_message,
     decode_unmatched,
     encode_record,
@@ -77,6 +80,8 @@ class Rebuilding:
             self._deadlines.flush(lambda: next(self._numbers))
         for rows in self._slices("unmatched"):
             self._add_unmatched(rows)
+        for rows in self._slices("inbound_parts"):
+            self._add_inbound_parts(rows)
         for rows in self._slices("refs"):
             self._drop_refs(rows)
         self._begin()
@@ -162,6 +167,14 @@ class Rebuilding:
         for key, value in rows:
             at = decode_unmatched(value).at + Matching.PATIENCE_MILLISECONDS
             self._deadlines.add(at, key)
+            self._count("deadlines")
+        self._deadlines.flush(lambda: next(self._numbers))
+
+    def _add_inbound_parts(self, rows: list[tuple[bytes, bytes]]) -> None:
+        if not {"deadlines", "inbound_parts"} & self._harmed:
+            return
+        for key, value in rows:
+            self._deadlines.add(decode_inbound_part(value).until, MARK + key[:8])
             self._count("deadlines")
         self._deadlines.flush(lambda: next(self._numbers))
 

@@ -12,6 +12,7 @@ import msgspec
 
 from smppd.smpp.receipt import Receipt
 from smppd.store.changes import EncodingName, Extras, MessageClass, UncertainPolicy
+from smppd.text.header import Joining
 from smppd.text.segment import PLAIN_FORM, Form
 
 SCHEMA_VERSION: Final = 2
@@ -193,10 +194,13 @@ class Unmatched(msgspec.Struct, array_like=True, gc=False):
     destination: str
     done_at: int
     at: int
+    is_33: bool = False
 
 
 class Inbound(msgspec.Struct, array_like=True, gc=False):
-    """A mobile-originated message as it came."""
+    """A mobile-originated message: of one segment as it came, of several (``segments``) what they
+    come to, without headers but ``udh``, which ``data`` begins with. ``missing`` are the numbers of
+    those that did not come."""
 
     id: int
     carrier: str
@@ -207,13 +211,51 @@ class Inbound(msgspec.Struct, array_like=True, gc=False):
     data_coding: int
     esm_class: int
     at: int
+    segments: int = 1
+    missing: tuple[int, ...] = ()
+    udh: bytes = b""
+
+
+class InboundPart(msgspec.Struct, array_like=True, gc=False):
+    """One segment of a mobile-originated message, which is waited with ``until`` then; or, without
+    ``data``, that its message was told: ``digests`` are the CRC-32 of its segments by number."""
+
+    source: str
+    destination: str
+    carrier: str
+    joining: Joining
+    reference: int
+    total: int
+    until: int
+    data: bytes = b""
+    data_coding: int = 0
+    esm_class: int = 0
+    at: int = 0
+    digests: tuple[tuple[int, int], ...] = ()
+
+
+class QuarantinedPdu(msgspec.Struct, array_like=True, gc=False):
+    """A PDU that nobody could read: its first octets, and how many it had (``quarantine``)."""
+
+    id: int
+    carrier: str
+    bind: int
+    reason: str
+    pdu: bytes
+    octets: int
+    at: int
 
 
 class CarrierProfile(msgspec.Struct, frozen=True):
     """What the store must know of a carrier: its id rule and its receipts, from its TOML.
 
     ``uncertain`` overrides the class's policy; ``receipt_timeout`` in seconds. ``form`` is how it
-    wants user data; without ``has_tlvs`` (SMPP 3.3) it takes no TLVs.
+    wants user data; without ``has_tlvs`` (SMPP 3.3) it takes no TLVs. ``message_id_33`` is the rule
+    for receipts on binds that speak SMPP 3.3 ("": the same one). ``unmarked_receipts``: what reads
+    as a receipt is one though its esm_class marks none; ``accepted_is_final``: it says ACCEPTD and
+    no more; ``receipt_covers`` the ``segment`` it names, or the whole ``message``;
+    ``match_receipts`` by ``id``, or by ``address``. ``inbound_timeout`` is how long segments of a
+    message from a phone wait for the others, in milliseconds.
     """
 
     message_id: str = "auto"
@@ -222,6 +264,12 @@ class CarrierProfile(msgspec.Struct, frozen=True):
     uncertain: UncertainPolicy | None = None
     form: Form = PLAIN_FORM
     has_tlvs: bool = True
+    message_id_33: str = ""
+    unmarked_receipts: bool = False
+    accepted_is_final: bool = False
+    receipt_covers: str = "segment"
+    match_receipts: str = "id"
+    inbound_timeout: int = 600_000
 
 
 def segments_of(message: Message) -> int:
@@ -235,6 +283,15 @@ def taken_of(message: Message) -> int:
     if len(parts) == 1:
         return (message.units or 1) if parts[0].state == TAKEN else 0
     return sum(part.state == TAKEN for part in parts)
+
+
+def first_sent_at(message: Message, index: int) -> int:
+    """Before when (ms) no carrier had the segment: no receipt of it is older."""
+    part = message.parts[index]
+    granted = [one.at for one in message.steps if one.segment == index and one.step == "granted"]
+    if part.granted_at:  # no step yet; nor the latest, where the clock was set back
+        granted.append(part.granted_at)
+    return min(granted, default=message.accepted_at)
 
 
 def add_step(message: Message, step: Step) -> None:
@@ -255,3 +312,5 @@ _ENCODER = msgspec.msgpack.Encoder()
 decode_message = msgspec.msgpack.Decoder(Message).decode
 decode_unmatched = msgspec.msgpack.Decoder(Unmatched).decode
 decode_inbound = msgspec.msgpack.Decoder(Inbound).decode
+decode_inbound_part = msgspec.msgpack.Decoder(InboundPart).decode
+decode_quarantined = msgspec.msgpack.Decoder(QuarantinedPdu).decode

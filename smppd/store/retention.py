@@ -52,6 +52,7 @@ class RetentionPeriods(msgspec.Struct, frozen=True):
     messages: int = 90 * 86_400
     refs: int = 7 * 86_400
     unmatched: int = 4 * 86_400
+    quarantine: int = 30 * 86_400
 
 
 class Forgets(Protocol):
@@ -61,6 +62,7 @@ class Forgets(Protocol):
     def age_refs(self, floor: int) -> None: ...
     def age_ids(self, floor: int) -> None: ...
     def forget_unmatched(self, key: bytes) -> None: ...
+    def age_quarantine(self, before: int, rows_max: int) -> bool: ...
 
 
 class Retention:
@@ -80,6 +82,8 @@ class Retention:
         self._swept_refs = b""
         self.forgotten = b""
         self._swept_unmatched = b""
+        self._awaited = tables["awaited"]
+        self._swept_awaited = b""
 
     def set_periods(self, periods: RetentionPeriods) -> None:
         """A reload has others."""
@@ -126,7 +130,9 @@ class Retention:
             self._sweep_messages(now, store),
             self._sweep_inbound(now),
             self._sweep_unmatched(now, store),
+            self._sweep_awaited(now),
             self._references.sweep(now, SWEEP_ROWS_MAX),
+            store.age_quarantine(now - self._periods.quarantine * 1000, SWEEP_ROWS_MAX),
         ]
         pause = BEHIND_MILLISECONDS if any(is_behind) else SWEEP_MILLISECONDS
         self._next_sweep = now + pause
@@ -204,4 +210,20 @@ class Retention:
                 store.forget_unmatched(key)
                 has_deleted = True
         self._swept_unmatched = position
+        return has_deleted and bool(position)
+
+    def _sweep_awaited(self, now: int) -> bool:
+        """Those whose messages went without them: the carrier had another key then."""
+        before = now - self._periods.messages * 1000
+        position = b""
+        has_deleted = False
+        for looked, key in enumerate(self._awaited.keys_from(self._swept_awaited)):
+            if looked == SWEEP_ROWS_MAX:
+                position = key
+                break
+            number, _ = keys.unpack_tag(key[-keys.TAG_BYTES :])
+            if keys.time_of_id(number) < before:
+                self._awaited.delete(key)
+                has_deleted = True
+        self._swept_awaited = position
         return has_deleted and bool(position)

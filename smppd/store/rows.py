@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-from smppd.store import eventlog, index, keys, runs
+from smppd.store import eventlog, evidence, index, keys, runs
+from smppd.store.awaited import DIGEST_OCTETS
 from smppd.store.blocks import CRC_OCTETS
 from smppd.store.deadlines import decode_entries
 from smppd.store.layout import META_CHECKSUMS, META_SCHEMA
@@ -20,7 +21,9 @@ from smppd.store.records import (
     SCHEMA_VERSION,
     Message,
     decode_inbound,
+    decode_inbound_part,
     decode_message,
+    decode_quarantined,
     decode_unmatched,
 )
 from smppd.store.sieve import SIEVE, is_sieve_row
@@ -131,9 +134,36 @@ def _read_doubt(key: bytes, value: bytes) -> object:
     return keys.unpack_tag(key[-_TAG_OCTETS:])
 
 
+def _read_awaited(key: bytes, value: bytes) -> object:
+    if len(value) not in (0, DIGEST_OCTETS):
+        raise ValueError(f"a digest has {DIGEST_OCTETS} octets, this {len(value)}")
+    return keys.unpack_tag(key[-_TAG_OCTETS:])
+
+
 def _read_inbound(key: bytes, value: bytes) -> object:
     _same(decode_inbound(value).id, _id(key))
     return None
+
+
+def _read_quarantined(key: bytes, value: bytes) -> object:
+    row = decode_quarantined(value)
+    if evidence.read_key(key) != (row.carrier, row.id):
+        raise ValueError("its key is another row's")
+    return None
+
+
+def _read_inbound_part(key: bytes, value: bytes) -> object:
+    _same(len(key), 9)
+    part = decode_inbound_part(value)
+    _same(bool(part.digests), key[-1] == 0)
+    if key[-1] > part.total:
+        raise ValueError(f"it is segment {key[-1]} of {part.total}")
+    return None
+
+
+def _read_thread(key: bytes, value: bytes) -> object:
+    _same(len(key), 4)
+    return keys.read_u64(value)
 
 
 def _read_reference(key: bytes, value: bytes) -> object:
@@ -150,6 +180,7 @@ _READ: Final[dict[str, Callable[[bytes, bytes], object]]] = {
     "grants": read_grants,
     "deadlines": _read_deadlines,
     "doubts": _read_doubt,
+    "awaited": _read_awaited,
     "smsc_ids": _read_smsc_id,
     "smsc_ids_journal": _read_journal,
     "smsc_ids_runs": read_runs,
@@ -160,6 +191,11 @@ _READ: Final[dict[str, Callable[[bytes, bytes], object]]] = {
     "events": read_event_rows,
     "references": _read_reference,
     "tags": lambda _, value: read_ids(value),
+    "inbound_parts": _read_inbound_part,
+    "threads": _read_thread,
+    "threads_journal": _read_journal,
+    "threads_runs": read_runs,
+    "quarantine": _read_quarantined,
     "meta": _read_meta,
 }
 

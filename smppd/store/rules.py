@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from smppd.routing.inbound import InboundRule
 from smppd.store.records import CarrierProfile
 from smppd.store.retention import RetentionPeriods
 
@@ -15,12 +16,15 @@ class LedgerRules(msgspec.Struct, frozen=True):
 
     ``carriers`` are those configured now; ``eventless_apps`` have ``events = false``; ``reserve``
     are the octets of the disk kept for outcomes, without which nothing new is accepted (0: none).
+    Messages from phones are told to the apps of the first rule of ``inbound`` that fits, else to
+    ``inbound_apps``.
     """
 
     carriers: Mapping[str, CarrierProfile]
     currency: str
     eventless_apps: frozenset[str] = frozenset()
     inbound_apps: tuple[str, ...] = ()
+    inbound: tuple[InboundRule, ...] = ()
     backlog_max: int = 10_000_000
     periods: RetentionPeriods = RetentionPeriods()
     reserve: int = 0

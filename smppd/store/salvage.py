@@ -5,7 +5,8 @@
    the keys that were lost: those on the damaged pages themselves, and on leaves that no branch
    leads to any more. A row's checksum says which table it is of.
 3. What can be had from the messages is built from them: queue, grants and tags always, so that they
-   agree; deadlines, doubts, ids of carriers and refs where rows of them were lost.
+   agree; deadlines, doubts, ids of carriers and refs where rows of them were lost. Threads are not:
+   one that was lost is a ``reply_to`` less.
 
 What is read in the last commit's trees is the newest there is. A row that is found elsewhere while
 the free list cannot be read, or no meta page says which commit was the last, may be an old version
@@ -54,9 +55,9 @@ BATCH_ROWS: Final = 5_000
 FINDINGS_MAX: Final = 1_000
 """Kept and shown; the rest is counted."""
 
-_JOURNALED: Final = {"refs_journal": "refs", "smsc_ids_journal": "smsc_ids"}
-_RUN: Final = {"refs_runs": "refs", "smsc_ids_runs": "smsc_ids"}
-_PLAIN: Final = ("refs", "smsc_ids")
+_PLAIN: Final = ("refs", "smsc_ids", "threads")
+_JOURNALED: Final = {f"{name}_journal": name for name in _PLAIN}
+_RUN: Final = {f"{name}_runs": name for name in _PLAIN}
 
 _FIRST: Final = ("messages", *_JOURNALED, *_RUN, *_PLAIN)
 """In this order: what a journal says of a key counts more than what a run does, and least of all
@@ -121,6 +122,7 @@ class _Salvage:
         self._more = 0
         self._gaps: dict[str, list[Gap]] = {}
         self._harmed: set[str] = set()
+        self._harmed_pages: set[int] = set()
         self._damaged: Counter[str] = Counter()
         self._hidden: set[tuple[str, bytes]] = set()
         self._named: set[int] = set()
@@ -162,12 +164,15 @@ class _Salvage:
         self._is_newest = roots.is_newest
         if meta is None:
             self._gaps = {name: [_everything()] for name in TABLES}
-            return self._scan(PageFile(offline.descriptor, *_guess(offline.octets)), None)
-        in_file = offline.octets // meta.page_size
-        pages = min(meta.last_page + 1, in_file) if roots.is_newest else in_file
-        file = PageFile(offline.descriptor, meta.page_size, pages)
+            file = PageFile(offline.descriptor, *_guess(offline.octets))
+            return self._scan(file, None, file.pages)
+        file = PageFile(offline.descriptor, meta.page_size, offline.octets // meta.page_size)
         inspection = Inspection(file, meta, self._note, self._look, lose=self._lose, first=_FIRST)
         inspection.run()
+        end = meta.last_page + 1
+        if any(file.seen[end:]):
+            wrong = f"says that page {meta.last_page} is the last one, and later ones are in use"
+            self._note(Finding(wrong, page=meta.page))
         missing = [name for name in TABLES if name not in inspection.tables]
         if missing and self._gaps.pop("", []):
             self._gaps |= {name: [_everything()] for name in missing}
@@ -175,7 +180,9 @@ class _Salvage:
             self._gaps = {name: [_everything()] for name in TABLES}
         if self._gaps:
             self._harmed.update(self._gaps)
-            self._scan(file, inspection)
+            # What a commit that came to nothing has left behind is beyond the last page.
+            is_all = not roots.is_newest or any(file.seen[end:])
+            self._scan(file, inspection, file.pages if is_all else min(end, file.pages))
         return None
 
     def _note(self, finding: Finding) -> None:
@@ -188,6 +195,7 @@ class _Salvage:
 
     def _lose(self, table: str, gap: Gap) -> None:
         self._gaps.setdefault(table, []).append(gap)
+        self._harmed_pages.add(gap.page)
 
     def _look(self, table: str, key: bytes, value: bytes, page: int) -> None:
         """A row that is whole."""
@@ -237,11 +245,12 @@ class _Salvage:
 
     # -- the pages ---
 
-    def _scan(self, file: PageFile, inspection: Inspection | None) -> None:
-        """Looks for rows in the gaps on every page that no tree has led to, and on damaged ones."""
-        damaged = {gap.page for gaps in self._gaps.values() for gap in gaps}
+    def _scan(self, file: PageFile, inspection: Inspection | None, end: int) -> None:
+        """Looks for rows in the gaps on every page before ``end`` that no tree has led to, and on
+        damaged ones."""
+        damaged = self._harmed_pages
         has_free_list = inspection is not None and inspection.has_free_list and self._is_newest
-        for number in range(META_PAGES, file.pages):
+        for number in range(META_PAGES, end):
             if number not in damaged and file.seen[number]:
                 continue
             try:

@@ -10,6 +10,7 @@ Only the ``Committer`` calls ``commit``. No clock, no I/O but LMDB's, no logging
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,10 +33,12 @@ from smppd.store.changes import (
 )
 from smppd.store.environment import READ_FAULTS, Environment
 from smppd.store.eventlog import EventBatch, EventBounds
+from smppd.store.hints import Hint
 from smppd.store.known import SLICE_ROWS, Found, KnownRecord, Place, Slice, show_known, slice_of
 from smppd.store.layout import META_SCHEMA
 from smppd.store.ledger import Ledger
 from smppd.store.proposals import refuse
+from smppd.store.quarantine import QuarantineView, view_quarantined
 from smppd.store.records import SCHEMA_VERSION, Message
 from smppd.store.rules import LedgerRules
 from smppd.store.search import (
@@ -79,6 +82,9 @@ class StoreStatistics(msgspec.Struct, frozen=True):
     ``reserve`` is configured and ``reserve_left`` there. ``full``: submits are rejected with
     ``storage_full``; ``low``: nothing is granted either. ``reserve_allocated``: the reserve is
     ours already; where the file system cannot do that, it is the disk's free space.
+    Of messages from phones, ``inbound_waiting`` are segments that wait for the others,
+    ``inbound_incomplete`` those told without some, ``inbound_repeated`` segments that came again.
+    ``quarantine`` are the PDUs kept that nobody could read.
     """
 
     accepted: int
@@ -102,6 +108,11 @@ class StoreStatistics(msgspec.Struct, frozen=True):
     full: bool = False
     low: bool = False
     reserve_allocated: bool = True
+    inbound_waiting: int = 0
+    inbound_incomplete: int = 0
+    inbound_repeated: int = 0
+    receipts_by_order: int = 0
+    quarantine: int = 0
 
 
 class Store:
@@ -211,6 +222,14 @@ class Store:
         deadline, sweep = self._ledger.deadlines.next_at(), self._ledger.retention.next_at()
         return sweep if deadline is None else min(deadline, sweep)
 
+    def standing_hints(self) -> list[Hint]:
+        """What the operator was told of them since start."""
+        return self._ledger.hints.standing()
+
+    def take_hints(self) -> list[Hint]:
+        """What carriers' receipts have shown of them, where it is time to tell the operator."""
+        return self._ledger.hints.take_due()
+
     def open_grants(self, carrier: str, bind: int) -> int:
         """Segments granted to a bind and not answered yet, taken by its link or not."""
         return self._ledger.grants.count(carrier, bind)
@@ -296,6 +315,30 @@ class Store:
             message = self._ledger.messages.peek(number)
             return None if message is None else show_found(message)
 
+    def quarantined(
+        self, *, carrier: str | None = None, number: int | None = None, rows_max: int = 1
+    ) -> list[QuarantineView]:
+        """What nobody could read, newest first: of one carrier or all, ``rows_max`` at most; or
+        one row, with its octets."""
+        evidence = self._ledger.evidence
+        with self._reading():
+            if number is not None:
+                row = evidence.get(number)
+                return [] if row is None else [view_quarantined(row)]
+            newest = heapq.nlargest(rows_max, evidence.ids(carrier))
+            rows = [row for one in newest if (row := evidence.get(one)) is not None]
+            return [view_quarantined(row, has_pdu=False) for row in rows]
+
+    def quarantined_ids(self, carrier: str) -> list[int]:
+        """What of a carrier nobody could read."""
+        return list(self._ledger.evidence.ids(carrier))
+
+    def message_by_id(self, message_id: str) -> Message | None:
+        """A message by its id; None where there is none such. It is the store's: only look."""
+        with self._reading():
+            number = keys.read_id(message_id)
+            return None if number is None else self._ledger.messages.peek(number)
+
     def modes(self) -> dict[str, CarrierMode]:
         """The carriers that an operator has paused or drained."""
         return self._ledger.modes.all()
@@ -330,6 +373,7 @@ class Store:
             receipts_without_effect=counts["late"],
             receipts_contradictory=counts["contradictory"],
             receipts_unreadable=counts["unreadable"],
+            receipts_by_order=counts["by_order"],
             inbound=counts["inbound"],
             commits=self._commits,
             storage_full=counts["storage_full"],
@@ -341,6 +385,10 @@ class Store:
             full=reserve.is_full,
             low=reserve.is_low,
             reserve_allocated=reserve.can_allocate,
+            inbound_waiting=ledger.reassembly.waiting,
+            inbound_incomplete=counts["inbound_incomplete"],
+            inbound_repeated=counts["inbound_repeated"],
+            quarantine=len(ledger.evidence),
         )
 
     def close(self) -> None:
@@ -374,6 +422,7 @@ class Store:
         ledger.told.update(told)
         ledger.is_full = ledger.is_low = True
         ledger.retention.rests_until = self._ledger.retention.rests_until
+        ledger.hints = self._ledger.hints
         try:
             with self._reading():
                 ledger.load()

@@ -35,7 +35,8 @@ class StepView(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``step`` is ``accepted``, ``granted``, ``taken``, ``receipt``, ``late_receipt`` or the final
     state's name; or, off the happy way, ``throttled``, ``retried``, ``refused``, ``doubted``,
-    ``given_back``, ``resend``, ``held``, ``cancelled``, ``resolved``. More may come.
+    ``given_back``, ``resend``, ``held``, ``cancelled``, ``resolved``. More may come. ``meaning`` is
+    the carrier's own word for its ``command_status``, where it has given one.
     """
 
     at: int
@@ -47,6 +48,7 @@ class StepView(msgspec.Struct, frozen=True, omit_defaults=True):
     command_status: str | None = None
     message_id: str | None = None
     detail: str | None = None
+    meaning: str | None = None
 
 
 class TraceView(msgspec.Struct, frozen=True):

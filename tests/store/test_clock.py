@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from smppd.store.changes import Extras, Verdict
+from smppd.store.records import CarrierProfile
 from smppd.store.retention import REST_MILLISECONDS, RetentionPeriods
 from tests.house import House, pdu_of
 
@@ -105,6 +106,45 @@ def test_start_behind_the_store_puts_no_retry_off(tmp_path: Path) -> None:
     again.up()
     assert texts(again) == [b"again"]
     again.store.close()
+
+
+# --- receipts ---
+
+
+def test_early_receipt_of_a_second_try_is_matched_after_the_clock_was_set_back(
+    house: House,
+) -> None:
+    house.submit("r1", valid_for=LONG_VALID)
+    house.answer(house.take(), verdict=Verdict.RETRY, status=RETRY_STATUS)
+    set_clock(house, -HOUR)
+    submits = house.take()
+    house.receive("early")
+    house.answer(submits, ids=["early"])
+    assert house.told() == [("r1", "sent"), ("r1", "delivered")]
+
+
+def test_early_receipt_is_matched_where_the_clock_was_set_back_since_the_submit(
+    house: House,
+) -> None:
+    house.submit("r1", valid_for=LONG_VALID)
+    submits = house.take()
+    set_clock(house, -HOUR)
+    house.receive("early")
+    house.answer(submits, ids=["early"])
+    assert house.told() == [("r1", "sent"), ("r1", "delivered")]
+
+
+def test_receipt_is_found_by_address_where_the_clock_was_set_back_since_the_submit(
+    tmp_path: Path,
+) -> None:
+    house = House(tmp_path / "state", profile=CarrierProfile(match_receipts="address"))
+    house.up()
+    house.submit("r1", valid_for=LONG_VALID)
+    house.answer(house.take(), ids=["0"])
+    set_clock(house, -HOUR)
+    house.receive("0")
+    assert house.told() == [("r1", "sent"), ("r1", "delivered")]
+    house.store.close()
 
 
 # --- send_at ---

@@ -33,7 +33,9 @@ from tests.store.used import MAP_BYTES, REFS, Story, open_used, told, write_stor
 
 SEEDS: Final = 1_000
 PEER_SEEDS: Final = 60
-WHERE: Final = re.compile(r"data\.mdb is damaged: .*(page \d+|table \w+|list|it is empty)")
+WHERE: Final = re.compile(
+    r"data\.mdb is damaged: .*(page \d+|table \w+|row '\w+'|list|it is empty)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +251,7 @@ def unread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def put_raw(directory: Path, table: str, change: Callable[[bytes, bytes], bytes | None]) -> bytes:
     """Writes the table's last row otherwise, as no Table would; its key."""
-    with lmdb.open(str(directory), map_size=MAP_BYTES, max_dbs=20, lib_version=0) as env:
+    with lmdb.open(str(directory), map_size=MAP_BYTES, max_dbs=40, lib_version=0) as env:
         db = env.open_db(table.encode(), create=False)
         with env.begin(write=True, db=db) as transaction:
             cursor = transaction.cursor()
@@ -263,7 +265,7 @@ def put_raw(directory: Path, table: str, change: Callable[[bytes, bytes], bytes 
 
 def flip_all(directory: Path, table: str) -> None:
     """Changes every row of a table."""
-    with lmdb.open(str(directory), map_size=MAP_BYTES, max_dbs=20, lib_version=0) as env:
+    with lmdb.open(str(directory), map_size=MAP_BYTES, max_dbs=40, lib_version=0) as env:
         db = env.open_db(table.encode(), create=False)
         with env.begin(write=True, db=db) as transaction:
             for key, sealed in [*transaction.cursor()]:
@@ -288,7 +290,9 @@ def test_row_that_has_changed_is_named_when_it_is_read(copy: Path) -> None:
 
 
 @pytest.mark.usefixtures("unread")
-@pytest.mark.parametrize("table", ["queue", "doubts", "unmatched", "grants", "refs_journal"])
+@pytest.mark.parametrize(
+    "table", ["queue", "doubts", "unmatched", "grants", "refs_journal", "quarantine"]
+)
 def test_row_that_has_changed_ends_a_start_that_reads_it(copy: Path, table: str) -> None:
     flip_all(copy, table)
     house = None
@@ -314,7 +318,7 @@ def test_record_that_does_not_decode_is_named_and_no_traceback(copy: Path) -> No
 
 def take_off_checksums(directory: Path) -> None:
     """The store as an older smppd would have written it."""
-    with lmdb.open(str(directory), map_size=MAP_BYTES, max_dbs=20, lib_version=0) as env:
+    with lmdb.open(str(directory), map_size=MAP_BYTES, max_dbs=40, lib_version=0) as env:
         for table in TABLES:
             db = env.open_db(table.encode(), create=False)
             with env.begin(write=True, db=db) as transaction:
@@ -372,7 +376,7 @@ def test_store_that_was_being_made_when_the_process_ended_is_made_anew(tmp_path:
 
 def test_copy_of_the_data_file_alone_starts(copy: Path, tmp_path: Path, story: Story) -> None:
     alone = tmp_path / "alone"
-    with lmdb.open(str(copy), map_size=MAP_BYTES, max_dbs=20, lib_version=0) as env:
+    with lmdb.open(str(copy), map_size=MAP_BYTES, max_dbs=40, lib_version=0) as env:
         alone.mkdir()
         env.copy(str(alone), compact=True)
     assert told(alone) == story
@@ -406,7 +410,7 @@ def test_verify_names_page_table_and_key(copy: Path) -> None:
     ],
 )
 def test_verify_holds_tables_against_each_other(copy: Path, table: str, wrong: str) -> None:
-    with lmdb.open(str(copy), map_size=MAP_BYTES, max_dbs=20, lib_version=0) as env:
+    with lmdb.open(str(copy), map_size=MAP_BYTES, max_dbs=40, lib_version=0) as env:
         db = env.open_db(table.encode(), create=False)
         with env.begin(write=True, db=db) as transaction:
             cursor = transaction.cursor()

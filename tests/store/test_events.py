@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smppd.store import records
+from smppd.store import keys, records
 from smppd.store.events import cost_of, encode_any_event, encode_event, encode_inbound
-from smppd.store.life import Fact
 from smppd.store.records import TAKEN, Inbound, Message, Segment
+from smppd.store.said import Fact
 
 
 def make_message(segments: int = 1) -> Message:
@@ -105,6 +105,21 @@ def test_inbound_event_carries_octets_nobody_can_read_as_hex() -> None:
     assert (event["text"], event["data"], event["data_coding"]) == ("", "01ff", 4)
     assert (event["ref"], event["tag"], event["meta"]) == (None, None, None)
     assert event["accepted_at"] == 9
+
+
+def test_inbound_event_of_many_missing_segments_and_long_names_fits_a_line() -> None:
+    inbound = Inbound(
+        1, "a" * 32, "\x7f" * 65, "\x7f" * 65, "\x01" * 40_000, b"", 0, 0, 9,
+        255, tuple(range(2, 256)), bytes(140),
+    )  # fmt: skip
+    answered = make_message()
+    answered.ref, answered.tag = "\u2028" * 64, "\x01" * 64
+    line = encode_inbound(inbound, 1 << 60, answered)
+    assert len(line) <= 65_536
+    event = decode(line)
+    assert (event["complete"], event["truncated"]) == (False, True)
+    shown = keys.show_id(answered.id)
+    assert event["reply_to"] == {"id": shown, "ref": answered.ref, "tag": answered.tag}
 
 
 @settings(deadline=None, derandomize=True, database=None)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smppd.smpp.receipt import Receipt
-from smppd.store import life, records
+from smppd.store import life, records, said
 from smppd.store.changes import Verdict
 from smppd.store.events import encode_event
 from smppd.store.records import (
@@ -42,7 +42,7 @@ def make_receipt(state: int | None, *, intermediate: bool = False, err: str = "0
     )  # fmt: skip
 
 
-def take(message: Message, index: int = 0) -> list[life.Fact]:
+def take(message: Message, index: int = 0) -> list[said.Fact]:
     return life.answer(message, index, Verdict.TAKEN, 0, f"m{index}", 2_000)
 
 
@@ -185,22 +185,22 @@ def test_message_is_delivered_when_every_receipt_says_so() -> None:
     message = make_message(2)
     take(message, 0)
     take(message, 1)
-    assert life.receive(message, 0, make_receipt(2), 3_000, 0) == []
-    facts = life.receive(message, 1, make_receipt(2), 3_100, 0)
+    assert said.receive(message, 0, make_receipt(2), 3_000, 0) == []
+    facts = said.receive(message, 1, make_receipt(2), 3_100, 0)
     assert [(fact.event, fact.err) for fact in facts] == [("delivered", "000")]
 
 
 def test_receipt_of_a_segment_before_the_message_is_sent_counts_once_it_is() -> None:
     message = make_message(2)
     take(message, 0)
-    assert life.receive(message, 0, make_receipt(5), 2_100, 0) == []
+    assert said.receive(message, 0, make_receipt(5), 2_100, 0) == []
     assert [fact.event for fact in take(message, 1)] == ["sent", "failed"]
 
 
 def test_intermediate_receipt_closes_nothing_and_is_kept() -> None:
     message = make_message()
     take(message)
-    assert life.receive(message, 0, make_receipt(2, intermediate=True), 3_000, 0) == []
+    assert said.receive(message, 0, make_receipt(2, intermediate=True), 3_000, 0) == []
     assert message.state == records.SENT
     assert len(message.late) == 1
 
@@ -208,8 +208,8 @@ def test_intermediate_receipt_closes_nothing_and_is_kept() -> None:
 def test_contradicting_receipt_changes_nothing_and_is_kept() -> None:
     message = make_message()
     take(message)
-    life.receive(message, 0, make_receipt(2), 3_000, 0)
-    assert life.receive(message, 0, make_receipt(5), 4_000, 0) == []
+    said.receive(message, 0, make_receipt(2), 3_000, 0)
+    assert said.receive(message, 0, make_receipt(5), 4_000, 0) == []
     assert message.state == records.DELIVERED
     assert message.late[0].state == 5
 
@@ -217,16 +217,16 @@ def test_contradicting_receipt_changes_nothing_and_is_kept() -> None:
 def test_unknown_receipt_is_unconfirmed_and_a_late_one_still_counts() -> None:
     message = make_message()
     take(message)
-    facts = life.receive(message, 0, make_receipt(7), 3_000, 0)
+    facts = said.receive(message, 0, make_receipt(7), 3_000, 0)
     assert [fact.event for fact in facts] == ["unconfirmed"]
-    facts = life.receive(message, 0, make_receipt(2), 4_000, 0)
+    facts = said.receive(message, 0, make_receipt(2), 4_000, 0)
     assert [fact.event for fact in facts] == ["delivered"]
 
 
 def test_late_receipt_settles_a_doubt() -> None:
     message = make_message()
     life.doubt(message, [0], 2_000, "stop")
-    facts = life.receive(message, 0, make_receipt(5, err="011"), 3_000, 0)
+    facts = said.receive(message, 0, make_receipt(5, err="011"), 3_000, 0)
     assert [(fact.event, fact.code, fact.err) for fact in facts] == [
         ("failed", "undeliverable", "011")
     ]
@@ -236,15 +236,15 @@ def test_late_events_are_kept_only_up_to_their_bound() -> None:
     message = make_message()
     take(message)
     for _ in range(records.LATE_RECEIPTS_MAX + 5):
-        life.receive(message, 0, make_receipt(1), 3_000, 0)
+        said.receive(message, 0, make_receipt(1), 3_000, 0)
     assert len(message.late) == records.LATE_RECEIPTS_MAX
 
 
 def test_words_of_a_receipt_are_kept_only_as_long_as_an_event_can_carry_them() -> None:
     message = make_message()
     take(message)
-    (fact,) = life.receive(message, 0, make_receipt(5, err="\x01" * 60_000), 3_000, 0)
-    life.receive(message, 0, make_receipt(2, err="\x01" * 60_000), 4_000, 0)
+    (fact,) = said.receive(message, 0, make_receipt(5, err="\x01" * 60_000), 3_000, 0)
+    said.receive(message, 0, make_receipt(2, err="\x01" * 60_000), 4_000, 0)
     assert fact.err == "\x01" * records.RECEIPT_WORD_MAX
     assert message.late[0].err == fact.err
     assert len(encode_event(message, fact, 1, 3_000, "USD")) <= 65_536
@@ -301,7 +301,7 @@ def test_no_order_of_steps_brings_two_of_the_closing_events(
         assert sum(part.doubted for part in message.parts) > 0
 
 
-def _take_step(message: Message, step: str, index: int, state: int, at: int) -> list[life.Fact]:
+def _take_step(message: Message, step: str, index: int, state: int, at: int) -> list[said.Fact]:
     verdicts = {
         "taken": Verdict.TAKEN,
         "slow": Verdict.SLOW,
@@ -316,7 +316,7 @@ def _take_step(message: Message, step: str, index: int, state: int, at: int) -> 
     if step == "back":
         return life.give_back(message, index, at)
     if step == "receipt":
-        return life.receive(message, index, make_receipt(state), at, 0)
+        return said.receive(message, index, make_receipt(state), at, 0)
     if step == "expire":
         return life.expire(message, at)
     if step == "cancel":
@@ -342,7 +342,7 @@ def test_time_of_delivery_is_that_of_the_receipt_that_counts() -> None:
     message = make_message(2)
     take(message, 0)
     take(message, 1)
-    life.receive(message, 0, make_receipt(7), 3_000, 1_000_000)  # UNKNOWN, with a done date
-    life.receive(message, 0, make_receipt(2), 4_000, 0)
-    (fact,) = life.receive(message, 1, make_receipt(2), 4_000, 0)
+    said.receive(message, 0, make_receipt(7), 3_000, 1_000_000)  # UNKNOWN, with a done date
+    said.receive(message, 0, make_receipt(2), 4_000, 0)
+    (fact,) = said.receive(message, 1, make_receipt(2), 4_000, 0)
     assert (fact.event, fact.done_at) == ("delivered", 0)

@@ -22,6 +22,8 @@ from smppd.store.changes import (
     Verdict,
 )
 from smppd.store.known import Place
+from smppd.text.header import Concatenation
+from smppd.text.smart import Replacement, Smart
 from tests.house import House, Open, tag_of
 
 TO = "491701234567"
@@ -69,6 +71,7 @@ def forget(house: House, number: str, *ids: str) -> Forgotten:
         messages=numbers,
         inbound=[keys.read_u64(key) for key in known(house, "inbound", number)],
         unmatched=known(house, "unmatched", number),
+        quarantined=[keys.read_u64(key[-8:]) for key in known(house, "quarantine", number)],
         is_last=True,
     )
     (result,) = house.commit([change])
@@ -99,6 +102,41 @@ def test_nothing_of_the_number_is_in_any_row(house: House) -> None:
     assert forget(house, TO, first) == Forgotten(1, 3, 1, 1)
     for word in (TO.encode(), b"4711", b"Anna", b"STAT"):
         assert word not in octets_of(house)
+
+
+def test_segments_that_wait_go_with_their_number_and_are_told_no_more(house: House) -> None:
+    segments = [
+        msgspec.structs.replace(
+            inbound(source, f"Anna {number}"), concatenation=Concatenation("udh8", 7, 3, number)
+        )
+        for source in (TO, OTHER)
+        for number in (1, 2)
+    ]
+    house.commit(list(segments))
+    assert len(known(house, "inbound_parts", "+" + TO)) == 2
+    ids = [keys.read_u64(key) for key in known(house, "inbound_parts", TO)]
+    (forgotten,) = house.commit([Forget(TO, inbound=ids)])
+    assert forgotten == Forgotten(0, 0, 1, 0)
+    assert TO.encode() not in octets_of(house)
+    assert house.store.statistics().inbound_waiting == 2
+    house.pass_time(601)
+    assert [event["from"] for event in house.events()] == [OTHER]
+
+
+def test_what_is_known_of_a_message_that_was_told_goes_too(house: House) -> None:
+    """Its segments' digests, by which a repetition is told: there is a number beside them."""
+    house.commit(
+        [
+            msgspec.structs.replace(
+                inbound(TO, f"Anna {number}"), concatenation=Concatenation("udh8", 7, 2, number)
+            )
+            for number in (1, 2)
+        ]
+    )
+    assert forget(house, TO) == Forgotten(0, 1, 1, 0)
+    (left,) = known(house, "inbound_parts", TO)
+    house.commit([Forget(TO, inbound=[keys.read_u64(left)])])
+    assert TO.encode() not in octets_of(house)
 
 
 def test_forgotten_message_is_shown_as_one_and_keeps_what_accounts_need(house: House) -> None:
@@ -210,6 +248,15 @@ def test_octets_and_tlvs_of_a_binary_message_go_too(house: House) -> None:
     view = house.store.query("shop", ref="a")
     assert view is not None
     assert (view.carriers, view.state) == (("alpha",), "failed")
+
+
+def test_what_smart_encoding_replaced_in_a_text_goes_too(house: House) -> None:
+    smart = Smart((Replacement("\u201c", '"', 2),), 1)
+    (first,) = house.submit("a", extras=Extras(smart=smart), receipt=False)
+    assert "\u201c".encode() in octets_of(house)
+    house.answer(house.take())
+    forget(house, TO, first)
+    assert "\u201c".encode() not in octets_of(house)
 
 
 def test_reference_of_a_long_message_goes_too(house: House) -> None:

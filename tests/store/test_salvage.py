@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -14,17 +15,18 @@ from smppd.errors import StoreDamaged, StoreError, StoreRefused
 from smppd.store import index, keys
 from smppd.store.blocks import crcs_of, pack_block, sizes_of, unpack_block
 from smppd.store.book import META_RESTORED
-from smppd.store.changes import Accepted
+from smppd.store.changes import Accepted, InboundArrived
 from smppd.store.environment import Environment
 from smppd.store.inspection import Inspection
 from smppd.store.layout import DATA_FILE
 from smppd.store.offline import find_roots, opened
-from smppd.store.pages import PageFile
+from smppd.store.pages import NODE_OCTETS, PageFile
 from smppd.store.retention import RetentionPeriods
 from smppd.store.runs import BLOCK
 from smppd.store.salvage import Salvaged, salvage
 from smppd.store.startcheck import check_at_start
 from smppd.store.verify import verify
+from smppd.text.header import Concatenation
 from tests.house import START, House
 from tests.store.damage import PAGE, damage, damaged_copy, leaf_of, leaves_of, zero_pages
 from tests.store.test_damage import change_data, read_transaction, take_off_checksums
@@ -37,6 +39,12 @@ HOUR: Final = 3_600
 
 OTP_SLOTS: Final = 4
 """Of a window, kept for the class ``otp``, of which the story has none."""
+
+LAST_PAGE_AT: Final = 136
+"""Where in a meta page the number of the last page in use stands."""
+
+MAIN_ROOT_AT: Final = 128
+"""And where that of the root of the list of tables does."""
 
 BUILT_MIN: Final = {"queue": 80, "grants": 36, "tags": 240, "deadlines": 123, "doubts": 36}
 """Rows that follow from the messages of the story; deadlines: of those that are not final."""
@@ -299,6 +307,30 @@ def test_table_that_follows_from_the_messages_is_built_anew(
     assert read_story(tmp_path / "new") == story
 
 
+def test_segments_are_told_once_at_their_deadline_though_it_was_lost(tmp_path: Path) -> None:
+    """Two of one message: both rows say when, and the first look tells it."""
+    house = House(tmp_path / "old", inbound_apps=("shop",))
+    segments = [segment_of(house, number) for number in (1, 2)]
+    house.commit(list(segments))
+    house.close()
+    zero_pages(tmp_path / "old", *leaves_of(tmp_path / "old", "deadlines"))
+    salvage(tmp_path / "old", tmp_path / "new", NOW)
+    house = House(tmp_path / "new", inbound_apps=("shop",), now=START + 601_000)
+    house.commit([])
+    house.commit([segment_of(house, 1)])
+    assert [event["segments_missing"] for event in house.events()] == [[3]]
+    assert house.store.statistics().inbound_repeated == 1
+    house.close()
+
+
+def segment_of(house: House, number: int) -> InboundArrived:
+    joined = Concatenation("udh8", 7, 3, number)
+    return InboundArrived(
+        "alpha", "491701234567", "12345", "x", b"x%d" % number, 0, 0, house.now,
+        concatenation=joined,
+    )  # fmt: skip
+
+
 def test_ref_that_was_lost_still_sends_nothing_twice(copy: Path, tmp_path: Path) -> None:
     pages = leaves_of(copy, "refs_journal")
     zero_pages(copy, *pages)
@@ -340,6 +372,70 @@ def test_last_commit_is_found_though_its_meta_page_is_gone(copy: Path, tmp_path:
     assert messages_of(tmp_path / "new").keys() == messages.keys()
     assert saved.is_doubtful
     assert story["messages"]
+
+
+def test_number_of_pages_that_is_too_small_costs_nothing(copy: Path, tmp_path: Path) -> None:
+    """No checksum guards the meta page; what its trees lead to is in use, whatever it says."""
+    story = read_story(shutil.copytree(copy, tmp_path / "other"))
+    newest = max((0, 1), key=lambda page: read_transaction(copy, page))
+
+    def say_less(data: bytearray) -> None:
+        at = newest * PAGE + LAST_PAGE_AT
+        data[at] &= 0x1F
+
+    change_data(copy, say_less)
+    assert any("pages in use" in str(one) for one in verify(copy).findings)
+    saved = salvage(copy, tmp_path / "new", NOW)
+    assert [str(one) for one in saved.findings if "later ones are in use" in str(one)]
+    assert (saved.lost, saved.is_doubtful) == ([], False)
+    assert verify(tmp_path / "new").findings == []
+    assert read_story(tmp_path / "new") == story
+
+
+def test_record_of_a_table_that_no_longer_says_it_is_one_costs_no_row(
+    copy: Path, tmp_path: Path
+) -> None:
+    story = read_story(shutil.copytree(copy, tmp_path / "other"))
+    flags_at = 4
+    for number, table in enumerate((b"messages", b"events")):
+        damaged = shutil.copytree(copy, tmp_path / f"old{number}")
+        new = tmp_path / f"new{number}"
+
+        def flip(data: bytearray, table: bytes = table) -> None:
+            page = main_root_of(copy) * PAGE
+            node = data.index(table + b"\0\0\0\0", page, page + PAGE) - NODE_OCTETS
+            data[node + flags_at] ^= 4
+
+        change_data(damaged, flip)
+        saved = salvage(damaged, new, NOW)
+        assert any("has flags 0x6" in str(one) for one in saved.findings)
+        assert (saved.lost, saved.is_doubtful) == ([], False)
+        assert verify(new).findings == []
+        assert read_story(new) == story
+
+
+def test_rows_of_a_page_that_passes_for_the_list_of_tables_are_found(
+    copy: Path, tmp_path: Path
+) -> None:
+    """The root of all trees is a number on the meta page, and any leaf can be taken for it."""
+    messages = messages_of(copy)
+    newest = max((0, 1), key=lambda page: read_transaction(copy, page))
+    leaf = leaf_of(copy, "messages")
+
+    def lead_there(data: bytearray) -> None:
+        at = newest * PAGE + MAIN_ROOT_AT
+        data[at : at + 8] = leaf.to_bytes(8, sys.byteorder)
+
+    change_data(copy, lead_there)
+    salvage(copy, tmp_path / "new", NOW)
+    assert messages_of(tmp_path / "new").keys() == messages.keys()
+
+
+def main_root_of(directory: Path) -> int:
+    with opened(directory) as offline:
+        meta = find_roots(offline).meta
+        assert meta is not None, "a sound store has one"
+        return meta.main.root
 
 
 def test_old_version_of_a_message_is_taken_for_a_doubtful_one(tmp_path: Path) -> None:

@@ -14,16 +14,23 @@ from typing import Final, cast
 import msgspec
 
 from smppd.errors import StoreError
-from smppd.store.changes import InboundArrived, Verdict
+from smppd.store.changes import InboundArrived, NewMessage, Propose, Quarantined, Verdict
+from smppd.store.records import CarrierProfile
 from smppd.store.store import Store
+from smppd.text.header import Concatenation
 from tests.house import START, House, tag_of
 
 GROUP: Final = 40
 """Messages of one fate."""
 
-REFS: Final = 6 * GROUP
+AWAITED: Final = 3
+"""Messages to one phone whose carrier names none."""
+
+REFS: Final = 6 * GROUP + AWAITED
 MONTH: Final = 30 * 86_400
 MAP_BYTES: Final = 1 << 24
+
+PROFILES: Final = {"beta": CarrierProfile(match_receipts="address")}
 
 Story = dict[str, object]
 
@@ -32,34 +39,60 @@ def open_used(directory: Path) -> House:
     """The daemon's start on a store of ``write_story``, minutes later."""
     return House(
         directory, window=GROUP, binds=2, now=START + 600_000, map_size=MAP_BYTES,
-        inbound_apps=("shop",),
+        inbound_apps=("shop",), profiles=PROFILES,
     )  # fmt: skip
 
 
 def write_story(directory: Path) -> None:
     """Messages delivered, sent, refused, doubtful, granted and waiting; receipts of nobody's;
-    messages from phones; a paused carrier."""
+    messages from phones; a carrier whose ids name nothing, paused."""
     house = House(
         directory, window=GROUP, binds=2, map_size=MAP_BYTES, inbound_apps=("shop",),
+        profiles=PROFILES,
     )  # fmt: skip
     house.up()
     for fate in range(6):
         refs = [f"r{fate * GROUP + number}" for number in range(GROUP)]
         text = f"message of fate {fate}: " + "long words " * (fate * 8)
         house.pass_time(1)
-        house.submit(
-            *refs,
-            text=text.ljust(200)[: 200 if fate == 1 else 150],
-            segments=1 + (fate == 1),
-            valid_for=MONTH,
-            tag=f"tag{fate}",
-            uncertain="stop" if fate == 3 else "resend",
-        )
+        proposals = [
+            house.propose(
+                ref,
+                text=text.ljust(200)[: 200 if fate == 1 else 150],
+                segments=1 + (fate == 1),
+                valid_for=MONTH,
+                tag=f"tag{fate}",
+                uncertain="stop" if fate == 3 else "resend",
+            )
+            for ref in refs
+        ]
+        house.commit([_from_a_number(one) if fate == 0 else one for one in proposals])
         _decide_fate(house, fate)
     house.commit([house.receipt(f"nobody{number}", source="4917099") for number in range(5)])
-    house.commit([_inbound(house, number) for number in range(5)])
+    segments = [_segment(house, *each) for each in ((1, 1), (1, 2), (2, 1), (3, 2), (4, 1))]
+    house.commit([*(_inbound(house, number) for number in range(5)), *segments])
+    house.commit([Quarantined("alpha", 0, "no NUL", b"rubbish", house.now)] * 5)
+    _await_by_address(house)
     house.set_mode("beta", "paused")
     house.close()
+
+
+def _await_by_address(house: House) -> None:
+    """The oldest of them has its receipt."""
+    phone = "8613800000000"
+    house.up("beta")
+    refs = [f"r{6 * GROUP + one}" for one in range(AWAITED)]
+    house.submit(*refs, text="message of nobody", to=phone, valid_for=MONTH)
+    submits = house.take("beta")
+    house.answer(submits, carrier="beta", ids=["0"] * len(submits))
+    house.receive("", carrier="beta", source=phone)
+
+
+def _from_a_number(proposal: Propose) -> Propose:
+    """From a sender that a phone can answer."""
+    assert isinstance(proposal.message, NewMessage)
+    message = msgspec.structs.replace(proposal.message, addr_ton=3, addr="12345")
+    return msgspec.structs.replace(proposal, message=message)
 
 
 def _decide_fate(house: House, fate: int) -> None:
@@ -87,6 +120,12 @@ def _inbound(house: House, number: int) -> InboundArrived:
     )
 
 
+def _segment(house: House, reference: int, number: int) -> InboundArrived:
+    """Of messages of two, of which the first is whole."""
+    joined = Concatenation("udh8", reference, 2, number)
+    return msgspec.structs.replace(_inbound(house, 9), concatenation=joined)
+
+
 def read_story(directory: Path, refs: int = REFS) -> Story:
     """What a start finds."""
     house = open_used(directory)
@@ -106,7 +145,24 @@ def story_of(store: Store, events: list[dict[str, object]], refs: int) -> Story:
         "bounds": msgspec.to_builtins(store.event_bounds("shop")),
         "unmatched": store.statistics().unmatched,
         "queued": store.statistics().queued,
+        "segments": store.statistics().inbound_waiting,
+        "answered": _answered(store),
+        "quarantined": msgspec.to_builtins(store.quarantined(rows_max=10)),
+        "awaited": _awaited(store),
     }
+
+
+def _awaited(store: Store) -> list[tuple[str, str]]:
+    """By which rows receipts are found by address."""
+    with store._reading():
+        return [(key.hex(), row.hex()) for key, row in store._env.tables["awaited"].rows_from(b"")]
+
+
+def _answered(store: Store) -> str | None:
+    """The ref of the message that the phone would answer."""
+    with store._reading():
+        found = store._ledger.threads.find("shop", "491701234567", "12345")
+        return None if found is None else found.ref
 
 
 def _ids_of(store: Store, tag: str) -> list[str]:
