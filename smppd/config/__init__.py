@@ -3,8 +3,9 @@
 ``load`` is the whole door. It finds every problem in every file and raises them together, so an
 operator mends a configuration once. ``model`` holds the keys with their types, bounds and defaults,
 ``values`` reads the texts TOML has no type for, ``source`` reads TOML and knows lines, ``tables``
-turns a table into a struct. ``daemon_file``, ``carrier_file`` and ``routing_file`` read one kind of
-file each, ``load`` joins them, ``check`` warns, and ``diff`` says what a second ``load`` changed.
+turns a table into a struct. ``daemon_file``, ``carrier_file`` and ``routing_file`` (with
+``inbound_rules``) read one kind of file each, ``load`` joins them, ``check`` warns, and ``diff``
+says what a second ``load`` changed.
 
 Nothing here knows what a session or a store does with a value, and nothing is kept: a reload is
 a second ``load``.
@@ -18,6 +19,7 @@ from smppd.config.load import (
     load_credential_names,
     load_daemon,
     load_routing,
+    load_verdicts,
 )
 from smppd.config.model import (
     AppConfig,
@@ -55,4 +57,5 @@ __all__ = [
     "load_credential_names",
     "load_daemon",
     "load_routing",
+    "load_verdicts",
 ]

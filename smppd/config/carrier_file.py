@@ -15,10 +15,13 @@ from typing import Final
 
 import msgspec
 
-from smppd.config.model import CarrierConfig, TlsConfig
-from smppd.config.source import Key, Source
+from smppd.config.certificate import own_valid_until
+from smppd.config.model import BreakerConfig, CarrierConfig, TlsConfig
+from smppd.config.source import Key, Source, show_key
+from smppd.config.submits import read_addresses, read_tlvs
 from smppd.config.tables import read_struct, read_table
 from smppd.config.values import Wrong
+from smppd.config.verdicts import read_verdicts
 
 CARRIERS_DIRECTORY = "carriers"
 
@@ -29,16 +32,20 @@ _CREDENTIAL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,127}")
 PASSWORD_KEYS: Final = ("password", "password_file", "password_credential")
 """Where a password may be kept: one of them."""
 
-_ABOVE_TLS: Final = {*CarrierConfig.__struct_fields__, *PASSWORD_KEYS}.difference(
-    TlsConfig.__struct_fields__
-)
-"""Keys that belong to no table: below ``[tls]`` TOML takes them for keys of it."""
+_TABLES: Final = ("tls", "breaker", "addresses", "tlvs", "status")
+"""Keys that are tables, each read by its own function."""
+
+_OWN_KEYS: Final = {*CarrierConfig.__struct_fields__, *PASSWORD_KEYS}
+"""Keys of the carrier itself: below a table TOML takes them for keys of that."""
 
 # SMPP 3.3 has no optional parameters (TLVs) and no data_sm: both came with 3.4.
 _NOT_IN_33: Final = (
     ("long_message", ("sar", "payload"), 'write "udh8" or "udh16"'),
     ("submit_command", ("data_sm",), 'write "submit_sm"'),
 )
+
+_GSM7_ONLY: Final = ("national_languages", "packed")
+"""Keys that say how GSM-7 is written, where data_coding 0 means GSM-7."""
 
 
 def carrier_name(source: Source) -> str:
@@ -65,7 +72,15 @@ def read_carrier(
         table["password"] = password
     if "tls" in table:
         given["tls"] = _read_tls(source, directory, table["tls"])
-    carrier = read_struct(CarrierConfig, source, (), table, given, (*PASSWORD_KEYS, "tls"))
+    if "breaker" in table:
+        given["breaker"] = _read_breaker(source, table["breaker"])
+    if "addresses" in table:
+        given["addresses"] = read_addresses(source, _drop_lost_of_rows(source, "addresses", table))
+    if "tlvs" in table:
+        given["tlvs"] = read_tlvs(source, _drop_lost_of_rows(source, "tlvs", table))
+    if "status" in table:
+        given["status"] = read_verdicts(source, _drop_lost_of_rows(source, "status", table))
+    carrier = read_struct(CarrierConfig, source, (), table, given, (*PASSWORD_KEYS, *_TABLES))
     if carrier is not None:
         _check_together(source, carrier)
     return carrier
@@ -85,6 +100,12 @@ def _check_together(source: Source, carrier: CarrierConfig) -> None:
             "stands beside [tls], which is for connections that we make",
             "keep one of the two",
         )
+    if carrier.tlvs and carrier.interface_version == "3.3":
+        source.note(("tlvs",), 'needs interface_version "3.4"', "take the table away")
+    for key in _GSM7_ONLY if carrier.default_alphabet != "gsm7" else ():
+        if getattr(carrier, key):
+            wrong = f'needs default_alphabet "gsm7", and it is "{carrier.default_alphabet}"'
+            source.note((key,), wrong, "keep one of the two")
     for key, values, remedy in _NOT_IN_33 if carrier.interface_version == "3.3" else ():
         if (value := getattr(carrier, key)) in values:
             wrong = f'"{value}" needs interface_version "3.4"'
@@ -148,14 +169,15 @@ def _read_secret(path: Path) -> str:
     return path.read_bytes().decode("latin-1").rstrip("\r\n")
 
 
+def _read_breaker(source: Source, value: object) -> BreakerConfig:
+    table = _drop_lost(source, ("breaker",), read_table(source, ("breaker",), value), BreakerConfig)
+    return read_struct(BreakerConfig, source, ("breaker",), table) or BreakerConfig()
+
+
 def _read_tls(source: Source, directory: Path, value: object) -> TlsConfig | None:
     key: Key = ("tls",)
-    table = read_table(source, key, value)
-    lost = [name for name in table if name in _ABOVE_TLS]
-    for name in lost:
-        source.note((*key, name), "is a key of the carrier, not of [tls]", "move it above [tls]")
-    table = {name: value for name, value in table.items() if name not in lost}
-    tls = read_struct(TlsConfig, source, key, table, {"files_digest": ""})
+    table = _drop_lost(source, key, read_table(source, key, value), TlsConfig)
+    tls = read_struct(TlsConfig, source, key, table, {"files_digest": "", "cert_until": 0})
     if tls is None:
         return None
     files = {
@@ -176,7 +198,48 @@ def _read_tls(source: Source, directory: Path, value: object) -> TlsConfig | Non
             return tls
     for name, wrong in _check_tls_files(files).items():
         source.note((*key, name), wrong, "write the path of a PEM file")
-    return msgspec.structs.replace(tls, files_digest=digest.hexdigest() if files else "", **files)
+    return msgspec.structs.replace(
+        tls,
+        files_digest=digest.hexdigest() if files else "",
+        cert_until=_read_end(files.get("cert")),
+        **files,
+    )
+
+
+def _drop_lost(
+    source: Source,
+    key: Key,
+    table: dict[str, object],
+    kind: type[msgspec.Struct] | None = None,
+) -> dict[str, object]:
+    """The same without the carrier's own keys, which TOML takes for keys of the table above.
+    ``kind`` has the keys that belong there, also where a carrier has one of that name."""
+    there = () if kind is None else kind.__struct_fields__
+    lost = [name for name in table if name in _OWN_KEYS and name not in there]
+    for name in lost:
+        wrong = f"is a key of the carrier, not of [{show_key(key)}]"
+        source.note((*key, name), wrong, f"move it above [{show_key(key)}]")
+    return {name: value for name, value in table.items() if name not in lost}
+
+
+def _drop_lost_of_rows(source: Source, key: str, table: dict[str, object]) -> object:
+    """What stands at ``key``, and in each row of it, without what belongs above it."""
+    value = table[key]
+    if not isinstance(value, dict):
+        return value
+    rows = _drop_lost(source, (key,), value)
+    return {
+        name: _drop_lost(source, (key, name), row) if isinstance(row, dict) else row
+        for name, row in rows.items()
+    }
+
+
+def _read_end(path: Path | None) -> int:
+    """When our certificate expires, Unix seconds; 0 where there is none, or it cannot be read."""
+    try:
+        return 0 if path is None else own_valid_until(path.read_text("latin-1"))
+    except OSError:
+        return 0
 
 
 def _check_tls_files(files: dict[str, Path]) -> dict[str, str]:

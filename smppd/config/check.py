@@ -15,6 +15,8 @@ from typing import Final
 
 import msgspec
 
+from smppd.config.certificate import ends_soon
+from smppd.config.inbound_rules import find_unreached
 from smppd.config.model import CarrierConfig, Config, ConfigWarning
 from smppd.config.modes import (
     can_others_read,
@@ -23,6 +25,7 @@ from smppd.config.modes import (
     warn_of_readable_key,
 )
 from smppd.config.source import Key, Source, show_key
+from smppd.routing.inbound import InboundRule
 from smppd.routing.sheet import find_longest
 from smppd.turns import in_turns
 
@@ -42,10 +45,16 @@ class Files(msgspec.Struct, frozen=True):
     examples: frozenset[str]
 
 
-def find_warnings(config: Config, files: Files, credentials: Path | None) -> list[ConfigWarning]:
-    """Every warning, in the order of the files; at most WARNINGS_MAX, then how many more."""
+def find_warnings(
+    config: Config, files: Files, credentials: Path | None, now: float | None = None
+) -> list[ConfigWarning]:
+    """Every warning, in the order of the files; at most WARNINGS_MAX, then how many more.
+
+    Without ``now`` (Unix seconds) none of what ends at some time.
+    """
     found = [
         *_warn_of_inbound(config, files),
+        *_warn_of_inbound_rules(config, files),
         *_warn_of_shadowed_prefixes(config, files),
         *_warn_of_missing_prices(config, files),
         *warn_of_modes(config, files.daemon, [files.routing, *files.carriers.values()]),
@@ -56,6 +65,7 @@ def find_warnings(config: Config, files: Files, credentials: Path | None) -> lis
             found += warn(carrier, source)
         found += _warn_of_unused_carrier(carrier, source, config)
         found += _warn_of_unread_credential(source, credentials)
+        found += _warn_of_own_certificate(carrier, source, now)
     if (more := len(found) - WARNINGS_MAX) > 0:
         del found[WARNINGS_MAX:]
         text = "1 more warning" if more == 1 else f"{more} more warnings"
@@ -71,9 +81,26 @@ def _warning(source: Source, key: Key, text: str, remedy: str) -> ConfigWarning:
 
 
 def _warn_of_inbound(config: Config, files: Files) -> Iterator[ConfigWarning]:
-    if config.apps and not any(app.inbound for app in config.apps.values()):
-        text = "no app has inbound = true: messages from phones are stored, told to nobody"
+    rules = config.routing.inbound
+    takes_all = any(rule.covers(InboundRule(())) for rule in rules)
+    if config.apps and not takes_all and not any(app.inbound for app in config.apps.values()):
+        whose = " that no [[inbound]] rule fits" if rules else ""
+        text = f"no app has inbound = true: messages from phones{whose} are stored, told to nobody"
         yield _warning(files.daemon, ("apps",), text, "write inbound = true in one of them")
+
+
+def _warn_of_inbound_rules(config: Config, files: Files) -> Iterator[ConfigWarning]:
+    """Rules that have no effect: an earlier one takes all of theirs, or nobody is told."""
+    rules = config.routing.inbound
+    for index, first in find_unreached(rules):
+        text = f"is never reached: inbound[{first + 1}] takes all of its messages"
+        yield _warning(files.routing, ("inbound", index), text, "put it before that one")
+    for index, rule in enumerate(rules):
+        for name in rule.apps:
+            if name in config.apps and not config.apps[name].events:
+                text = f"app {name} has events = false, and is told of nothing"
+                remedy = "take events = false away, or name another app"
+                yield _warning(files.routing, ("inbound", index), text, remedy)
 
 
 def _warn_of_shadowed_prefixes(config: Config, files: Files) -> Iterator[ConfigWarning]:
@@ -233,6 +260,13 @@ def _warn_of_receipts(carrier: CarrierConfig, source: Source) -> Iterator[Config
         yield _warning(source, ("bind",), text, 'write bind = "pair", or receipts = "none"')
 
 
+def _warn_of_idle_id_rule(carrier: CarrierConfig, source: Source) -> Iterator[ConfigWarning]:
+    if carrier.match_receipts == "address":
+        for key in {"message_id", "message_id_33"} & source.table.keys():
+            text = 'is of no effect: match_receipts = "address" takes no notice of ids'
+            yield _warning(source, (key,), text, "keep one of the two")
+
+
 def _warn_of_old_transceiver(carrier: CarrierConfig, source: Source) -> Iterator[ConfigWarning]:
     if carrier.interface_version == "3.3" and carrier.bind == "transceiver":
         text = "SMPP 3.3 has no bind_transceiver; few such carriers take one"
@@ -246,12 +280,26 @@ def _warn_of_unread_credential(source: Source, credentials: Path | None) -> Iter
         yield _warning(source, ("password_credential",), text, remedy)
 
 
+def _warn_of_own_certificate(
+    carrier: CarrierConfig, source: Source, now: float | None
+) -> Iterator[ConfigWarning]:
+    """The carrier would refuse it, and all its binds at once."""
+    if now is None or carrier.tls is None or not carrier.tls.cert_until:
+        return
+    days = ends_soon(carrier.tls.cert_until, int(now))
+    if days is not None:
+        left = f"is valid for {days} days more" if days >= 0 else "has expired"
+        text = f"our certificate {left}"
+        yield _warning(source, ("tls", "cert"), text, "put a new one into the file, and reload")
+
+
 _CARRIER_WARNINGS: Final[tuple[Callable[[CarrierConfig, Source], Iterator[ConfigWarning]], ...]] = (
     _warn_of_throughput,
     _warn_of_readable_password,
     warn_of_readable_key,
     warn_of_readable_credential,
     _warn_of_receipts,
+    _warn_of_idle_id_rule,
     _warn_of_old_transceiver,
 )
 

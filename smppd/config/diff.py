@@ -11,13 +11,18 @@ from typing import Final, Literal
 
 import msgspec
 
+from smppd.config.inbound_rules import describe_rule
 from smppd.config.model import Config, RouteConfig, RoutingConfig, TlsConfig
 from smppd.config.values import MetricsAddress
+from smppd.routing.inbound import InboundRule
 from smppd.routing.sheet import RateSheet, is_same_cost
 from smppd.turns import in_turns
 
 CHANGES_MAX: Final = 500
 """Listed: one line of the answer; a new routing table may differ in every route."""
+
+ROWS_MAX: Final = 8
+"""Listed of one table of tables, such as ``[status]``."""
 
 NEEDS_RESTART: Final = frozenset({"socket", "state", "metrics", "map_size"})
 """Keys of ``[daemon]`` that are opened once, at start."""
@@ -30,8 +35,9 @@ How = Literal["added", "removed", "changed", "needs_restart"]
 
 class ConfigChange(msgspec.Struct, frozen=True):
     """One thing a reload changed. ``what`` is ``daemon``, ``retention``, ``class``, ``app``,
-    ``carrier``, ``routing`` (the keys beside its tables), ``route`` or ``sheet``; ``how`` is
-    ``added``, ``removed``, ``changed`` or ``needs_restart``; ``detail`` is for a person."""
+    ``carrier``, ``routing`` (the keys beside its tables), ``route``, ``inbound`` or ``sheet``;
+    ``how`` is ``added``, ``removed``, ``changed`` or ``needs_restart``; ``detail`` is for a
+    person."""
 
     what: str
     name: str
@@ -99,19 +105,43 @@ def _describe(key: str, before: object, after: object) -> str:
     if key in _SECRET_FIELDS:
         return f"{key} changed"
     if isinstance(before, TlsConfig) and isinstance(after, TlsConfig):
-        fields = msgspec.structs.fields(TlsConfig)
-        changed = [f.name for f in fields if getattr(before, f.name) != getattr(after, f.name)]
+        fields = [one.name for one in msgspec.structs.fields(TlsConfig) if one.name != "cert_until"]
+        changed = [name for name in fields if getattr(before, name) != getattr(after, name)]
         return f"{key} changed ({', '.join(changed)})"
+    if isinstance(before, msgspec.Struct) and isinstance(after, type(before)):
+        return ", ".join(
+            _describe(f"{key}.{name}", was, now)
+            for name in before.__struct_fields__
+            if (was := getattr(before, name)) != (now := getattr(after, name))
+        )
+    if isinstance(before, dict) and isinstance(after, dict):
+        return f"{key} {_describe_rows(before, after)}"
     return f"{key} {_show(before)} -> {_show(after)}"
+
+
+def _describe_rows(before: dict[object, object], after: dict[object, object]) -> str:
+    """Of a table of tables, the rows that differ; a number as it is written in its file."""
+    changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    rows = [
+        f"{f'{key:#04x}' if isinstance(key, int) else key} "
+        f"{_show(before.get(key))} -> {_show(after.get(key))}"
+        for key in changed[:ROWS_MAX]
+    ]
+    more = [f"{len(changed) - ROWS_MAX} more"] if len(changed) > ROWS_MAX else []
+    return ", ".join([*rows, *more])
 
 
 def _show(value: object) -> str:
     if value is None:
         return "none"
+    if isinstance(value, bool):
+        return str(value).lower()  # as TOML has it
     if isinstance(value, TlsConfig):
         return "set"
     if isinstance(value, MetricsAddress):
         return f"{value.host}:{value.port}"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
     shown = f"{value:g}" if isinstance(value, float) else str(value) or '""'
     return shown if len(shown) <= _VALUE_CHARACTERS_MAX else shown[:_VALUE_CHARACTERS_MAX] + "…"
 
@@ -122,6 +152,28 @@ def _compare_routing(old: RoutingConfig, new: RoutingConfig) -> Iterator[ConfigC
         if before != after:
             yield ConfigChange("routing", key, "changed", f"{_show(before)} -> {_show(after)}")
     yield from _compare_routes(old.routes, new.routes)
+    yield from _compare_inbound(old.inbound, new.inbound)
+
+
+def _compare_inbound(old: list[InboundRule], new: list[InboundRule]) -> Iterator[ConfigChange]:
+    """A rule has no name: it is known by its conditions, and one that moved by its place."""
+    olds = {describe_rule(rule): rule for rule in old}
+    news = {describe_rule(rule): rule for rule in new}
+    for name, rule in olds.items():
+        if name not in news:
+            yield ConfigChange("inbound", name, "removed", _to(rule))
+    for name, rule in news.items():
+        if name not in olds:
+            yield ConfigChange("inbound", name, "added", _to(rule))
+        elif olds[name] != rule:
+            yield ConfigChange("inbound", name, "changed", f"{_to(olds[name])} -> {_to(rule)}")
+    if [name for name in olds if name in news] != [name for name in news if name in olds]:
+        detail = "rules stand in another order: the first that fits counts"
+        yield ConfigChange("inbound", "order", "changed", detail)
+
+
+def _to(rule: InboundRule) -> str:
+    return "to " + ", ".join(rule.apps)
 
 
 def _compare_routes(old: list[RouteConfig], new: list[RouteConfig]) -> Iterator[ConfigChange]:

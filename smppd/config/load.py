@@ -21,31 +21,48 @@ from smppd.config.daemon_file import (
     read_daemon,
     read_retention,
 )
-from smppd.config.model import CarrierConfig, Config, ConfigWarning, DaemonConfig, RoutingConfig
+from smppd.config.model import (
+    DEFAULT_APP,
+    CarrierConfig,
+    Config,
+    ConfigWarning,
+    DaemonConfig,
+    RoutingConfig,
+)
 from smppd.config.routing_file import ROUTING_FILE, Carriers, carriers_for, read_routing
 from smppd.config.source import Source
+from smppd.config.verdicts import StatusConfig, read_verdicts
 from smppd.errors import ConfigError, Problem
 
 
-def load(directory: Path, credentials: Path | None = None, *, is_trial: bool = False) -> Config:
+def load(
+    directory: Path,
+    credentials: Path | None = None,
+    *,
+    is_trial: bool = False,
+    now: float | None = None,
+) -> Config:
     """The configuration in ``directory``; raises ConfigError with every problem there is.
 
     Relative paths in the files are relative to ``directory``; users and groups become numbers,
     passwords and rate sheets are read. ``credentials`` is systemd's directory of them
     ($CREDENTIALS_DIRECTORY), None where there is none. In a trial nothing will be bound: without
     ``credentials`` a password kept there is a warning then, no problem, and "", so that an operator
-    can check what only the service can read. 200,000 prices take part of a second: a caller with a
+    can check what only the service can read. ``now`` (Unix seconds): also warned is of what ends
+    soon. 200,000 prices take part of a second: a caller with a
     loop to serve calls this in a thread.
     """
     directory = Path(os.path.abspath(directory))
     config, files = _load(directory, credentials, is_trial=is_trial)
-    warnings = find_warnings(config, files, credentials)
+    warnings = find_warnings(config, files, credentials, now)
     return msgspec.structs.replace(config, warnings=warnings)
 
 
-def check(directory: Path, credentials: Path | None = None) -> list[ConfigWarning]:
+def check(
+    directory: Path, credentials: Path | None = None, *, now: float | None = None
+) -> list[ConfigWarning]:
     """The warnings of a trial; raises ConfigError with every problem there is."""
-    return load(directory, credentials, is_trial=True).warnings
+    return load(directory, credentials, is_trial=True, now=now).warnings
 
 
 def load_daemon(directory: Path) -> DaemonConfig:
@@ -74,7 +91,7 @@ def load_routing(directory: Path, file: Path | None = None) -> RoutingConfig:
         name for name, one in files.carriers.items() if one.table.get("bind") == "receiver"
     }
     carriers = Carriers(files.carriers.keys(), receivers, files.examples)
-    routing = read_routing(source, directory, carriers)
+    routing = read_routing(source, directory, carriers, _names_of_apps(files))
     if routing is None or source.problems:
         raise ConfigError(source.problems)
     return routing
@@ -83,6 +100,24 @@ def load_routing(directory: Path, file: Path | None = None) -> RoutingConfig:
 def load_carrier_names(directory: Path) -> list[str]:
     """The carriers that have a file, right or wrong; a file that sets no key is none."""
     return list(_open_files(directory).carriers)
+
+
+def load_verdicts(directory: Path, carrier: str | None) -> dict[str, dict[int, StatusConfig]]:
+    """What carriers have written under ``[status]``, by their names; nothing else of them is read.
+
+    Of ``carrier`` alone, where it is given: raises ConfigError then with the problems of that table
+    and the file. Without, what cannot be read is left out.
+    """
+    found = {}
+    for name, source in _open_files(directory).carriers.items():
+        if carrier is not None and carrier != name:
+            continue
+        statuses = read_verdicts(source, source.table.get("status", {}))
+        if source.problems and carrier is not None:
+            raise ConfigError(source.problems)
+        if not source.problems:
+            found[name] = statuses
+    return found
 
 
 def load_credential_names(directory: Path) -> dict[str, str]:
@@ -105,7 +140,7 @@ def _load(directory: Path, credentials: Path | None, *, is_trial: bool) -> tuple
     }
     _check_outbinds(files, read)
     carriers = carriers_for(read, files.examples)
-    routing = read_routing(files.routing, directory, carriers)
+    routing = read_routing(files.routing, directory, carriers, _names_of_apps(files))
 
     if problems := _problems_of(files):
         raise ConfigError(problems)
@@ -130,6 +165,12 @@ def _open_files(directory: Path) -> Files:
         carriers={carrier_name(file): file for file in sources if not file.is_all_comment},
         examples=frozenset(carrier_name(file) for file in sources if file.is_all_comment),
     )
+
+
+def _names_of_apps(files: Files) -> list[str]:
+    """Those there are, right or wrong."""
+    table = files.daemon.table.get("apps")
+    return list(table) if isinstance(table, dict) and table else [DEFAULT_APP]
 
 
 def _check_outbinds(files: Files, read: dict[str, CarrierConfig | None]) -> None:

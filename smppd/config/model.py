@@ -2,23 +2,24 @@
 
 A struct is a TOML table and a field is a key, under the same name. ``Meta`` says the rest:
 ``description`` is what a value must be and ``examples`` one that is right (both are shown to the
-operator), ``extra["read"]`` reads a text of its own form. ``LATER`` names keys that a later release
-will serve: known, so not called a slip, and refused, so that nobody relies on what is not there.
-SMPP fields keep the spec's names and lengths.
+operator), ``extra["read"]`` reads a text of its own form. SMPP fields keep the spec's names and
+lengths.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
+from smppd.config.submits import AddressesConfig
 from smppd.config.values import (
     MetricsAddress,
     read_duration,
     read_groups,
+    read_languages,
     read_listen_address,
     read_metrics,
     read_path,
@@ -29,6 +30,8 @@ from smppd.config.values import (
     read_timezone,
     read_users,
 )
+from smppd.config.verdicts import StatusConfig
+from smppd.routing.inbound import InboundRule
 from smppd.routing.sheet import RateSheet
 from smppd.routing.table import Route
 
@@ -95,6 +98,7 @@ Seconds = Annotated[
         examples=[30],
     ),
 ]
+Octet = Annotated[int, Meta(ge=0, le=255, description="a number from 0 to 255", examples=[0])]
 
 
 class DaemonConfig(msgspec.Struct, frozen=True):
@@ -127,6 +131,7 @@ class RetentionConfig(msgspec.Struct, frozen=True):
     messages: Duration = 90 * 86_400
     refs: Duration = 7 * 86_400
     unmatched: Duration = 4 * 86_400
+    quarantine: Duration = 30 * 86_400
 
 
 class ClassConfig(msgspec.Struct, frozen=True):
@@ -154,6 +159,10 @@ DEFAULT_CLASSES: Final = {
 """The three message classes there are, with their defaults."""
 
 
+DEFAULT_APP: Final = "default"
+"""The one app there is without an ``[apps]`` table (contract)."""
+
+
 class AppConfig(msgspec.Struct, frozen=True):
     """``[apps.NAME]``: who on this host is the app, and what it may do."""
 
@@ -166,6 +175,7 @@ class AppConfig(msgspec.Struct, frozen=True):
     events: Flag = True
     admin: Flag = False
     inbound: Flag = False
+    smart_encoding: Flag = False
 
 
 class TlsConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,7 +184,8 @@ class TlsConfig(msgspec.Struct, frozen=True, kw_only=True):
     ``ca`` None is the host's own set of authorities, ``server_name`` None the carrier's ``host``,
     ``key`` None a key in the file ``cert``. ``pin_sha256`` holds lower-case hex digests.
     ``files_digest`` is of the files' contents, so that a reload sees a certificate that was
-    exchanged under its name; it is no key.
+    exchanged under its name, and ``cert_until`` when our certificate expires (Unix seconds, 0:
+    there is none); they are no keys.
     """
 
     ca: FilePath | None = None
@@ -186,16 +197,33 @@ class TlsConfig(msgspec.Struct, frozen=True, kw_only=True):
         Literal["1.2", "1.3"], Meta(description='"1.2" or "1.3"', examples=["1.2"])
     ] = "1.2"
     files_digest: str = ""
+    cert_until: int = 0
+
+
+class BreakerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """``[breaker]`` of a carrier: its new messages go to their next offer for ``cool_down`` seconds
+    where of at least ``minimum`` segments in ``window`` seconds this ``share`` failed; 0: never."""
+
+    share: Annotated[
+        float, Meta(ge=0, le=1, description="a share from 0 (off) to 1", examples=[0.5])
+    ] = 0.5
+    window: PositiveSeconds = 60.0
+    minimum: Annotated[
+        int,
+        Meta(
+            ge=1, le=1_000_000, description="a number of segments from 1 to 1000000", examples=[20]
+        ),
+    ] = 20
+    cool_down: PositiveSeconds = 30.0
 
 
 class CarrierConfig(msgspec.Struct, frozen=True, kw_only=True):
     """``carriers/NAME.toml``; the file's name is ``name``.
 
     ``password`` is the password itself, wherever it was kept, and is in no repr. ``outbind`` is
-    the ``host:port`` on which we wait for the carrier to ask for our binds.
+    the ``host:port`` on which we wait for the carrier to ask for our binds. ``tlvs`` are the octets
+    in hex, by tag, as every submit has them.
     """
-
-    LATER: ClassVar[frozenset[str]] = frozenset({"status"})
 
     name: str
     host: Host
@@ -236,7 +264,8 @@ class CarrierConfig(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     interface_version: Annotated[
-        Literal["3.3", "3.4"], Meta(description='"3.3" or "3.4"', examples=["3.4"])
+        Literal["3.3", "3.4", "5.0"],
+        Meta(description='"3.3", "3.4" or "5.0"', examples=["3.4"]),
     ] = "3.4"
     bind: Annotated[
         Literal["transceiver", "transmitter", "receiver", "pair"],
@@ -281,6 +310,7 @@ class CarrierConfig(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description='"each", "last" or "none"', examples=["each"]),
     ] = "each"
     receipt_timeout: Validity = 262_800
+    inbound_timeout: PositiveSeconds = 600.0
     timezone: Annotated[str | None, Meta(extra={"read": read_timezone})] = None
     uncertain: Uncertain | None = None
     session_init_timer: PositiveSeconds = 10.0
@@ -290,6 +320,54 @@ class CarrierConfig(msgspec.Struct, frozen=True, kw_only=True):
     reconnect_min: PositiveSeconds = 1.0
     reconnect_max: PositiveSeconds = 60.0
     reconnect_refused: PositiveSeconds = 300.0
+    reconnect_unbound: Seconds = 0.0
+    refusals_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_000,
+            description="a number of refused binds from 0 (no end) to 10000",
+            examples=[10],
+        ),
+    ] = 10
+    addr_ton: Octet = 0
+    addr_npi: Octet = 0
+    addresses: AddressesConfig = AddressesConfig()
+    # SMPP 3.4 s5.2.11 counts the closing NUL: 6 octets at most.
+    service_type: Annotated[
+        str,
+        Meta(
+            pattern=r"^[ -~]{0,5}\Z",
+            description="at most 5 ASCII characters (SMPP 3.4 s5.2.11)",
+            examples=[""],
+        ),
+    ] = ""
+    protocol_id: Octet = 0
+    priority_flag: Octet = 0
+    validity: Annotated[
+        Literal["relative", "absolute", "none"],
+        Meta(description='"relative", "absolute" or "none"', examples=["relative"]),
+    ] = "relative"
+    tlvs: dict[str, str] = {}
+
+    unmarked_receipts: Flag = False
+    accepted_is_final: Flag = False
+    receipt_covers: Annotated[
+        Literal["segment", "message"],
+        Meta(description='"segment" or "message"', examples=["segment"]),
+    ] = "segment"
+    match_receipts: Annotated[
+        Literal["id", "address"], Meta(description='"id" or "address"', examples=["id"])
+    ] = "id"
+    message_id_33: Annotated[
+        Literal["same", "hex_to_dec", "dec_to_hex", "auto"] | None,
+        Meta(description='"same", "hex_to_dec", "dec_to_hex" or "auto"', examples=["auto"]),
+    ] = None
+
+    status: dict[int, StatusConfig] = {}
+    breaker: BreakerConfig = BreakerConfig()
+    national_languages: Annotated[tuple[str, ...], Meta(extra={"read": read_languages})] = ()
+    packed: Flag = False
 
     def __repr__(self) -> str:
         shown = (f"{name}={value!r}" for name, value in self.__rich_repr__())
@@ -306,10 +384,9 @@ class CarrierConfig(msgspec.Struct, frozen=True, kw_only=True):
 class RoutingConfig(msgspec.Struct, frozen=True):
     """``routing.toml``: routes and sheets in the order of the file.
 
-    ``fallback``: the offers of shorter prefixes are failover, for all prefixes.
+    ``fallback``: the offers of shorter prefixes are failover, for all prefixes. ``inbound`` says
+    whose messages from phones are.
     """
-
-    LATER: ClassVar[frozenset[str]] = frozenset({"inbound"})
 
     currency: Annotated[
         str,
@@ -322,6 +399,7 @@ class RoutingConfig(msgspec.Struct, frozen=True):
     routes: list[RouteConfig]
     fallback: Flag = False
     sheets: list[RateSheet] = []
+    inbound: list[InboundRule] = []
 
 
 class ConfigWarning(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from smppd.config.inbound_rules import read_inbound
 from smppd.config.model import CarrierConfig, RouteConfig, RoutingConfig
 from smppd.config.source import Key, Source
 from smppd.config.tables import check_keys, read_struct
@@ -33,6 +34,7 @@ _PREFIX = re.compile(f"(?:{PREFIX_PATTERN})?")
 _COST = re.compile(COST_PATTERN)
 _ROUTE_KEYS = frozenset({"prefix", "carrier", "cost", "fallback"})
 _SHEET_KEYS = frozenset({"carrier", "file"})
+_LISTS = ("route", "prices", "inbound")
 
 
 class Carriers(msgspec.Struct, frozen=True):
@@ -50,14 +52,18 @@ def carriers_for(read: dict[str, CarrierConfig | None], examples: Collection[str
     return Carriers(read.keys(), receivers, examples)
 
 
-def read_routing(source: Source, directory: Path, carriers: Carriers) -> RoutingConfig | None:
-    """The routes and sheets, each with its own problems and those it has with the others."""
+def read_routing(
+    source: Source, directory: Path, carriers: Carriers, apps: Collection[str]
+) -> RoutingConfig | None:
+    """The routes, sheets and inbound rules, each with its own problems and those it has with the
+    others; ``apps`` are the names there are."""
     sheets, priced = _read_sheets(source, directory, carriers)
     routes = _read_routes(source, carriers, priced)
+    inbound = read_inbound(source, _read_list(source, "inbound"), carriers.names, apps)
     if source.broken:
         return None
-    given = {"routes": routes, "sheets": sheets}
-    return read_struct(RoutingConfig, source, (), source.table, given, ("route", "prices"))
+    given = {"routes": routes, "sheets": sheets, "inbound": inbound}
+    return read_struct(RoutingConfig, source, (), source.table, given, _LISTS)
 
 
 def _read_list(source: Source, name: str) -> list[object]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
+from functools import cache
 from typing import Annotated, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import NODEFAULT, Meta
+from msgspec.structs import FieldInfo
 
 from smppd.config.source import Key, Source
 from smppd.config.values import Wrong
@@ -40,9 +42,9 @@ def read_struct(
     names keys that the caller reads. None where a field without default is missing or wrong.
     """
     given = given or {}
-    fields = [field for field in msgspec.structs.fields(kind) if field.name not in given]
+    fields = [field for field in _fields_of(kind) if field.name not in given]
     known = {field.encode_name for field in fields} | set(other_keys)
-    check_keys(source, key, table, known, getattr(kind, "LATER", frozenset()))
+    check_keys(source, key, table, known)
     values = dict(given)
     whole = True
     for field in fields:
@@ -63,20 +65,21 @@ def read_struct(
     return kind(**values) if whole else None
 
 
+@cache
+def _fields_of(kind: type[msgspec.Struct]) -> tuple[FieldInfo, ...]:
+    """msgspec evaluates the annotations each time: half a second of three hundred carriers."""
+    return msgspec.structs.fields(kind)
+
+
 def check_keys(
     source: Source,
     key: Key,
     table: Mapping[str, object],
     known: Collection[str],
-    later: Collection[str] = (),
 ) -> None:
     """Note every key of ``table`` that this release does not serve, with the nearest it does."""
     for name in table:
         if name in known:
-            continue
-        if name in later:
-            wrong = f"{name!r} is known, but comes with a later release of smppd"
-            source.note((*key, name), wrong, "remove it")
             continue
         near = get_close_matches(name, sorted(known), 1)
         remedy = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"

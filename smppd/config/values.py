@@ -19,6 +19,7 @@ import msgspec
 
 from smppd.routing.msisdn import is_known_region
 from smppd.routing.sender import BadSender, read_sender
+from smppd.text.national import LANGUAGES
 
 SOCKET_PATH_BYTES_MAX = 107
 """Bytes of a Unix socket's path: sun_path holds 108 with its NUL (unix(7))."""
@@ -201,6 +202,16 @@ def read_pins(value: object) -> tuple[str, ...] | Wrong:
             )
         pins.append(digits)
     return tuple(dict.fromkeys(pins))
+
+
+def read_languages(value: object) -> tuple[str, ...] | Wrong:
+    """ISO 639-1 names of languages that have national shift tables, one or a list."""
+    items = value if isinstance(value, list) else [value]
+    for item in items:
+        if not isinstance(item, str) or item not in LANGUAGES:
+            known = ", ".join(LANGUAGES)
+            return Wrong(f"{item!r} has no national shift tables", f"write some of {known}")
+    return tuple(dict.fromkeys(items))
 
 
 def check_socket_path(path: Path) -> Wrong | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Awaitable, Callable
-from difflib import get_close_matches
 from typing import Final
 
 import structlog
@@ -35,6 +34,8 @@ from smppd.config import AppConfig
 from smppd.daemon.explain import explain
 from smppd.daemon.fleet import Fleet
 from smppd.daemon.keeping import Keeping
+from smppd.daemon.levers import Levers, unknown
+from smppd.daemon.views import tell_meanings
 from smppd.store import keys
 from smppd.store.changes import CarrierMode, Rejection, Resolve, Resolved
 from smppd.store.records import STATE_NAMES
@@ -66,6 +67,7 @@ class Control:
         reload: Callable[[], Awaitable[ReloadedView]],
         wall: Callable[[], int],
         keeping: Keeping,
+        levers: Levers,
     ) -> None:
         self._intake = intake
         self._store = store
@@ -76,6 +78,8 @@ class Control:
         self.status = status
         self.routes = routes
         self.backup, self.export, self.forget = keeping.backup, keeping.export, keeping.forget
+        self.ask_carrier, self.tap = levers.ask_carrier, levers.tap
+        self.quarantine, self.quarantine_drop = levers.quarantine, levers.quarantine_drop
 
     def carriers(self) -> CarriersView:
         """How the carriers and their binds are."""
@@ -85,7 +89,7 @@ class Control:
         """Every offer for a number, and why it won or lost."""
         apps = self._intake.apps
         if asked.app is not UNSET and asked.app not in apps:
-            return _unknown("app", asked.app, apps)
+            return unknown("app", asked.app, apps)
         app = AppConfig() if asked.app is UNSET else apps[asked.app]
         states = {name: upkeep.state for name, upkeep in self._fleet.upkeeps.items()}
         return explain(self._intake, asked, app, states, self._wall())
@@ -100,7 +104,7 @@ class Control:
         if found is None:
             reason = "no message has this name, or it was deleted by retention"
             return ControlFault("unknown_message", reason)
-        return found
+        return tell_meanings(found, self._fleet.configs())
 
     async def doubtful(self, asked: Doubtful) -> DoubtfulView:
         """Walks through all doubts for the oldest ones, in slices, and then through those."""
@@ -119,7 +123,7 @@ class Control:
     async def find(self, asked: Find) -> FoundView | ControlFault:
         """Walks back from ``until`` to ``since`` in slices, until ``limit`` are found."""
         if asked.state is not UNSET and asked.state not in STATE_NAMES:
-            return _unknown("state", asked.state, sorted(set(STATE_NAMES)))
+            return unknown("state", asked.state, sorted(set(STATE_NAMES)))
         to = None
         if asked.to is not UNSET:
             judged = self._intake.numbers.judge(asked.to, None, False)
@@ -195,15 +199,8 @@ class Control:
         self, carrier: str, mode: CarrierMode, event: str
     ) -> ModeView | ControlFault:
         if carrier not in self._fleet.upkeeps:
-            return _unknown("carrier", carrier, self._fleet.upkeeps)
+            return unknown("carrier", carrier, self._fleet.upkeeps)
         was = await self._fleet.set_mode(carrier, mode)
         if was != mode:
             log.info(event, carrier=carrier, was=was)
         return ModeView(carrier, mode, was)
-
-
-def _unknown(what: str, name: str, known: object) -> ControlFault:
-    names = sorted(known)  # type: ignore[call-overload]
-    near = get_close_matches(name, names, 1)
-    advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
-    return ControlFault("bad_request", f"there is no {what} {name[:64]!r}; {advice}")

@@ -8,16 +8,16 @@ is granted to it, what is on its wire is answered or its time runs out, and only
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final, Literal
-from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
 import trio
 
 from smppd.config import CarrierConfig
-from smppd.daemon.build import build_endpoint, build_state
+from smppd.daemon.build import build_endpoint, build_link_profile, build_state, set_breaker_rules
 from smppd.daemon.outside import Outside
 from smppd.store.changes import CarrierMode, Change, SetMode
 from smppd.store.store import Store
@@ -26,12 +26,25 @@ from smppd.traffic.commit import Committer
 from smppd.traffic.dispatch import Dispatch
 from smppd.traffic.outbind import OutbindListener
 from smppd.traffic.roster import CarrierState
-from smppd.traffic.settle import LinkProfile
 
 UNBIND_SECONDS_MAX: Final = 5.0
 """For unbind and its response when a carrier's binds are ended, within systemd's patience."""
 
-UNBOUND_FIELDS: Final = ("throughput", "receipts", "receipt_timeout", "message_id", "uncertain")
+UNBOUND_FIELDS: Final = (
+    "throughput",
+    "breaker",
+    "receipts",
+    "receipt_timeout",
+    "message_id",
+    "uncertain",
+    "unmarked_receipts",
+    "accepted_is_final",
+    "receipt_covers",
+    "match_receipts",
+    "message_id_33",
+    "inbound_timeout",
+    "status",
+)
 """What can change under a bind that stays; anything else takes a new one."""
 
 log = structlog.get_logger("smppd.fleet")
@@ -72,9 +85,18 @@ class Upkeep:
         self._wanted = config
         self._changed.set()
 
+    def keep(self, config: CarrierConfig) -> None:
+        """From now on the binds there are go by ``config``."""
+        self.config = config
+        self.state.throughput.set_limit(config.throughput, trio.current_time())
+        for index, keeper in enumerate(self.keepers):
+            keeper.set_profile(build_link_profile(config, index))
+
     def mode_changed(self) -> None:
-        """The operator drained or resumed it."""
+        """The operator drained or resumed it; resumed, binds that were given up are tried again."""
         self._changed.set()
+        for keeper in self.keepers if self.state.mode == "running" else []:
+            keeper.try_again()
 
     def stop(self) -> None:
         """Unbinds in order, at once: the daemon has drained already."""
@@ -140,20 +162,22 @@ class Upkeep:
         old, self.config = self.state, config
         self.state = build_state(config)
         self.state.mode, self.state.counts = old.mode, old.counts
+        self.state.tap = old.tap
         # What the carrier has said about its pace holds for its new binds too.
         self.state.throughput = old.throughput
         self.state.throughput.set_limit(config.throughput, trio.current_time())
+        self.state.breaker = old.breaker
+        set_breaker_rules(self.state.breaker, config)
         self._tools.dispatch.replace_carrier(self.state)
 
     def _make_keeper(
         self, index: int, endpoint: Endpoint, listener: OutbindListener | None
     ) -> BindKeeper:
         config, tools = self.config, self._tools
-        timezone = None if config.timezone is None else ZoneInfo(config.timezone)
         return BindKeeper(
             self.state.slots[index],
             endpoint,
-            LinkProfile(config.name, index, timezone),
+            build_link_profile(config, index),
             committer=tools.committer,
             dispatch=tools.dispatch,
             store=tools.store,
@@ -161,6 +185,7 @@ class Upkeep:
             listener=listener,
             dial=tools.outside.open_tcp,
             chance=tools.outside.chance,
+            may_bind_at=max((former.may_bind_at for former in self.keepers), default=-math.inf),
         )
 
 
@@ -196,8 +221,8 @@ class Fleet:
         """Brings a carrier to its new configuration; its binds are kept where they may be."""
         upkeep = self.upkeeps[config.name]
         if is_bind_kept(upkeep.config, config):
-            upkeep.config = config
-            upkeep.state.throughput.set_limit(config.throughput, trio.current_time())
+            upkeep.keep(config)
+            set_breaker_rules(upkeep.state.breaker, config)
         upkeep.want(config)
 
     def remove(self, name: str) -> None:
@@ -214,6 +239,8 @@ class Fleet:
         """Pauses, resumes or drains a carrier, on disk; the mode it had."""
         tools, upkeep = self._tools, self.upkeeps[name]
         was: CarrierMode = upkeep.state.mode
+        if mode == "running":
+            upkeep.state.breaker.hurry(trio.current_time())
         changes = tools.dispatch.set_mode(name, mode)
         await tools.committer.commit(
             [SetMode(name, mode, tools.outside.read_wall_clock()), *changes]

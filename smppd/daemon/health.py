@@ -1,4 +1,5 @@
-"""A line when a carrier stops being one that messages go to, and when it is one again.
+"""A line when a carrier stops being one that messages go to, when it is one again, and what its
+breaker did.
 
 Health is worked out by the dispatch at each grant and told to nobody: binds come and go one by
 one, and a link that does not answer counts as gone while it is still there. Here it is looked at
@@ -7,11 +8,13 @@ once a second, so that the log says when failover began and ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import structlog
 import trio
+
+from smppd.traffic.breaker import BreakerChange
 
 LOOK_SECONDS: Final = 1.0
 """Between two looks: a flicker within it moved few messages, and its binds are in the log."""
@@ -19,8 +22,12 @@ LOOK_SECONDS: Final = 1.0
 log = structlog.get_logger("smppd.carrier")
 
 
-async def log_health(read_health: Callable[[], Mapping[str, bool]]) -> None:
-    """Logs changes until cancelled. ``read_health``: by carrier, whether it is healthy.
+async def log_health(
+    read_health: Callable[[], Mapping[str, bool]],
+    take_breaker_changes: Callable[[], Iterable[tuple[str, BreakerChange]]] = tuple,
+) -> None:
+    """Logs changes until cancelled. ``read_health``: by carrier, whether it is healthy;
+    ``take_breaker_changes``: those since it was last called, with their carriers.
 
     A carrier begins as unhealthy without a word: it has just been started or added.
     """
@@ -35,4 +42,16 @@ async def log_health(read_health: Callable[[], Mapping[str, bool]]) -> None:
             else:
                 log.info("carrier_unhealthy", carrier=carrier)
         before = now
+        for carrier, change in take_breaker_changes():
+            _log_breaker(carrier, change)
         await trio.sleep(LOOK_SECONDS)
+
+
+def _log_breaker(carrier: str, change: BreakerChange) -> None:
+    if change.state == "open":
+        seconds = round(change.seconds, 1)
+        log.warning("breaker_opened", carrier=carrier, reason=change.reason, seconds=seconds)
+    elif change.state == "half_open":
+        log.info("breaker_half_open", carrier=carrier)
+    else:
+        log.info("breaker_closed", carrier=carrier)

@@ -46,8 +46,14 @@ ROUND_MAX: Final = 10_000
 """Messages forgotten in one round, which reads all events that are kept: their ids are in memory
 until its end."""
 
-EXPORTED: Final[tuple[Place, ...]] = ("messages", "inbound", "unmatched")
-"""What an export walks through, in this order."""
+EXPORTED: Final[tuple[Place, ...]] = (
+    "messages",
+    "inbound_parts",
+    "inbound",
+    "unmatched",
+    "quarantine",
+)
+"""What an export walks through, in this order: what is told meanwhile is not missed."""
 
 _PUNCTUATION: Final = re.compile(r"[ ().\-]")
 """What people write numbers with."""
@@ -162,10 +168,11 @@ class Keeping:
         """What can be cancelled is, what has ended is emptied or deleted, what is left is named."""
         number = self._read_number(asked)
         forgetting = _Forgetting()
+        await self._delete("inbound_parts", number, forgetting)  # before they can be told
         after: bytes | None = b""
         while after is not None:
             after = await self._forget_messages(number, after, forgetting)
-        deleted: tuple[Place, ...] = ("inbound", "unmatched")
+        deleted: tuple[Place, ...] = ("inbound", "unmatched", "quarantine")
         for place in deleted:
             await self._delete(place, number, forgetting)
         await self._commit(Forget(number, is_last=not forgetting.left), forgetting)
@@ -179,6 +186,7 @@ class Keeping:
             events=done.events,
             inbound=done.inbound,
             unmatched=done.unmatched,
+            quarantined=done.quarantined,
             left=done.left,
         )
         return ForgottenView(
@@ -189,6 +197,7 @@ class Keeping:
             done.unmatched,
             done.left,
             done.messages_left,
+            done.quarantined,
         )
 
     async def _forget_messages(
@@ -241,8 +250,10 @@ class Keeping:
         while after is not None:
             part = self._store.know(place, number, after)
             for batch in _cut(part.found):
-                if place == "inbound":
-                    change = Forget(number, inbound=[found.id for found in batch])
+                if place in ("inbound", "inbound_parts"):  # of these several rows have one id
+                    change = Forget(number, inbound=list({found.id: None for found in batch}))
+                elif place == "quarantine":
+                    change = Forget(number, quarantined=[found.id for found in batch])
                 else:
                     change = Forget(number, unmatched=[found.key for found in batch])
                 await self._commit(change, forgetting)
@@ -292,7 +303,7 @@ class _Forgetting:
 
     def __init__(self) -> None:
         self.messages = self.events = self.inbound = self.unmatched = 0
-        self.cancelled = self.left = 0
+        self.cancelled = self.left = self.quarantined = 0
         self.messages_left: list[FoundMessage] = []
         self.messages_seen: list[FoundMessage] = []
 
@@ -302,6 +313,7 @@ class _Forgetting:
         self.events += result.events
         self.inbound += result.inbound
         self.unmatched += result.unmatched
+        self.quarantined += result.quarantined
 
     def leave(self, message: FoundMessage) -> None:
         """It is on its way, and stays as it is."""

@@ -46,7 +46,7 @@ def load_whole(old: Config, credentials: Path | None) -> Loaded | ConfigError:
     """Everything a reload of ``old`` needs, for a thread: it touches nothing that runs."""
     with resting():
         try:
-            new = load(old.directory, credentials)
+            new = load(old.directory, credentials, now=time.time())
         except ConfigError as error:
             return error
         return Loaded(keep_opened(old, new), build_table(new), compare(old, new))

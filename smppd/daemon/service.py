@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +33,7 @@ from smppd.daemon.build import (
     build_table,
     build_weights,
 )
+from smppd.daemon.certificates import CertificateEnd, list_ends, watch_certificates
 from smppd.daemon.control import Control
 from smppd.daemon.descriptors import count_connections, raise_descriptor_limit
 from smppd.daemon.disk import log_disk
@@ -40,7 +41,9 @@ from smppd.daemon.fleet import UNBIND_SECONDS_MAX, Fleet, Tools
 from smppd.daemon.garbage import collect_garbage_rarely
 from smppd.daemon.health import log_health
 from smppd.daemon.heartbeat import Pulse, describe, feed_watchdog, tell_status
+from smppd.daemon.hinting import describe_hint, tell_hints
 from smppd.daemon.keeping import Keeping
+from smppd.daemon.levers import Levers
 from smppd.daemon.minute import summarise_carriers
 from smppd.daemon.outside import Outside
 from smppd.daemon.reload import Reloader
@@ -52,6 +55,7 @@ from smppd.routing.msisdn import NumberPlan
 from smppd.routing.table import RoutingTable
 from smppd.store.store import Store
 from smppd.systemd import Environment, Notifier
+from smppd.traffic.breaker import BreakerChange
 from smppd.traffic.commit import Committer
 from smppd.traffic.counts import CarrierCounts
 from smppd.traffic.dispatch import Dispatch, doubt_restored, recover
@@ -174,6 +178,7 @@ class Daemon:
                     outside.read_wall_clock,
                     outside.run_in_thread,
                 ),
+                levers=Levers(self._store, self._committer, self._fleet, outside.read_wall_clock),
             ),
             read_clock=outside.read_wall_clock,
             read_peer=outside.read_peer,
@@ -268,13 +273,20 @@ class Daemon:
             commits=self._committer.statistics(),
             log_dropped=logging.dropped(),
             carriers=[view_carrier(upkeep, self._store) for upkeep in self._fleet.upkeeps.values()],
-            warnings=[str(warning) for warning in self._config.warnings],
+            warnings=[
+                *map(str, self._config.warnings),
+                *map(describe_hint, self._store.standing_hints()),
+            ],
         )
 
     async def _start_side_tasks(self, nursery: trio.Nursery) -> None:
         """What watches and tells, and carries no message."""
         nursery.start_soon(summarise_carriers, self._read_counts)
-        nursery.start_soon(log_health, self._read_health)
+        nursery.start_soon(tell_hints, self._store.take_hints)
+        nursery.start_soon(
+            watch_certificates, self._list_certificates, self._outside.read_wall_clock
+        )
+        nursery.start_soon(log_health, self._read_health, self._take_breaker_changes)
         nursery.start_soon(log_disk, self._store.statistics)
         if self._systemd.notify_socket is not None:
             nursery.start_soon(tell_status, self._notifier, self._describe)
@@ -328,8 +340,19 @@ class Daemon:
     def _read_health(self) -> dict[str, bool]:
         return {name: upkeep.state.is_healthy() for name, upkeep in self._fleet.upkeeps.items()}
 
+    def _take_breaker_changes(self) -> list[tuple[str, BreakerChange]]:
+        return [
+            (name, change)
+            for name, upkeep in self._fleet.upkeeps.items()
+            for change in upkeep.state.breaker.take_changes()
+        ]
+
     def _read_counts(self) -> dict[str, CarrierCounts]:
         return {name: upkeep.state.counts for name, upkeep in self._fleet.upkeeps.items()}
+
+    def _list_certificates(self) -> Iterator[CertificateEnd]:
+        for upkeep in self._fleet.upkeeps.values():
+            yield from list_ends(upkeep.config, (keeper.status for keeper in upkeep.keepers))
 
     # -- the configuration ---
 

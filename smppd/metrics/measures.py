@@ -124,6 +124,13 @@ def _modes(measures: Measures) -> Iterator[Sample]:
             yield Sample((carrier.name, mode), carrier.mode == mode)
 
 
+def _certificate_ends(measures: Measures) -> Iterator[Sample]:
+    """Of carriers that have shown one."""
+    for carrier in measures.status.carriers:
+        if carrier.certificate_until is not None:
+            yield Sample((carrier.name,), carrier.certificate_until / 1000)
+
+
 def _submits(measures: Measures) -> Iterator[Sample]:
     for carrier in measures.status.carriers:
         yield Sample((carrier.name, "taken"), carrier.taken)
@@ -220,8 +227,15 @@ METRICS: Final = (
         _one(lambda m: m.status.commits.changes)),
     Row("smppd_commit_changes_max", "gauge", (), "the most changes of one commit",
         _one(lambda m: m.status.commits.largest)),
-    Row("smppd_carrier_healthy", "gauge", ("carrier",), "1 while a bind of it answers",
+    Row("smppd_carrier_healthy", "gauge", ("carrier",), "1 while a new message may begin there",
         _each_carrier(lambda c: c.healthy)),
+    Row("smppd_breaker_open", "gauge", ("carrier",),
+        "1 while its breaker lets no new message begin, but for a probe",
+        _each_carrier(lambda c: c.breaker.state != "closed")),
+    Row("smppd_breaker_opened_total", "counter", ("carrier",), "times its breaker opened",
+        _each_carrier(lambda c: c.breaker.opened)),
+    Row("smppd_carrier_certificate_expiry_timestamp_seconds", "gauge", ("carrier",),
+        "when the certificate that its binds were shown last expires", _certificate_ends),
     Row("smppd_carrier_mode", "gauge", ("carrier", "mode"), "1 for what the operator wants of it",
         _modes),
     Row("smppd_submit_total", "counter", ("carrier", "result"),
@@ -240,8 +254,20 @@ METRICS: Final = (
         "receipts by what they led to", _receipt_outcomes),
     Row("smppd_receipts_unmatched", "gauge", (), "receipts kept whose message is not known yet",
         _one(lambda m: m.status.store.unmatched)),
-    Row("smppd_mo_total", "counter", ("carrier",), "messages from phones",
+    Row("smppd_mo_total", "counter", ("carrier",), "segments from phones, joined or not",
         _each_carrier(lambda c: c.inbound)),
+    Row("smppd_mo_segments_waiting", "gauge", (),
+        "segments from phones that wait for the others of their message",
+        _one(lambda m: m.status.store.inbound_waiting)),
+    Row("smppd_mo_segments_repeated_total", "counter", (), "segments from phones that came again",
+        _one(lambda m: m.status.store.inbound_repeated)),
+    Row("smppd_mo_incomplete_total", "counter", (), "messages from phones told without a segment",
+        _one(lambda m: m.status.store.inbound_incomplete)),
+    Row("smppd_pdus_refused_total", "counter", ("carrier",),
+        "PDUs of it that could not be read or are not spoken here",
+        _each_carrier(lambda c: c.pdus_refused)),
+    Row("smppd_quarantine_pdus", "gauge", (), "PDUs kept that nobody could read",
+        _one(lambda m: m.status.store.quarantine)),
     Row("smppd_bind_state", "gauge", ("carrier", "bind", "state"), "1 for the state it is in",
         _bind_states),
     Row("smppd_bind_state_timestamp_seconds", "gauge", ("carrier", "bind"),

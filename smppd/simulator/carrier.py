@@ -46,6 +46,7 @@ from smppd.smpp.constants import (
     ESME_RMSGQFUL,
     ESME_ROK,
     ESME_RTHROTTLED,
+    ESME_RX_T_APPN,
 )
 from smppd.smpp.requests import CancelAnswer, QueryAnswer
 from smppd.smpp.session import SubmitAnswer
@@ -62,6 +63,12 @@ DELIVERIES_WAITING_MAX: Final = 500_000
 """Receipts kept for a client that does not take them, at some 700 octets each: more than ten
 seconds of delay at the highest rate. Beyond it submits are answered ESME_RMSGQFUL, and phones
 write nothing."""
+
+NOT_NOW: Final = (ESME_RMSGQFUL, ESME_RX_T_APPN)
+"""What a client answers to a delivery that it has no room for (SMPP 3.4 s5.1.3)."""
+
+AGAIN_SECONDS: Final = 10.0
+"""Until such a delivery comes again."""
 
 ALERTS_WAITING_MAX: Final = 1_000
 """alert_notification kept while nobody is bound that may hear them; older ones are forgotten."""
@@ -132,7 +139,8 @@ class SimulatedCarrier:
 
         ``ValueError`` for a text or an address that no deliver_sm can carry.
         """
-        pdus = build_inbound(source, destination, text, self._phones.next_reference())
+        reference, alphabet = self._phones.next_reference(), self.behaviour.default_alphabet
+        pdus = build_inbound(source, destination, text, reference, alphabet=alphabet)
         self._outgoing.put([Delivery(pdu) for pdu in pdus], 0.0, 0.0)
 
     def alert(self, source: str, esme_addr: str, availability: int | None = None) -> None:
@@ -227,8 +235,9 @@ class SimulatedCarrier:
         self._counts.alerts_sent += len(alerts)
         return alerts
 
-    def settle(self, signals: list[DeliverAnswered]) -> None:
-        """These were answered. An error is the end of it, as with most centres."""
+    def settle(self, signals: list[DeliverAnswered], now: float) -> None:
+        """These were answered. An error is the end of it, as with most centres, but one that says
+        "not now": such a delivery comes again."""
         counts = self._counts
         self._outgoing.settle(len(signals))
         for signal in signals:
@@ -236,6 +245,8 @@ class SimulatedCarrier:
             assert isinstance(delivery, Delivery), f"a Delivery, not {delivery!r}"
             if signal.command_status:
                 counts.deliveries_refused += 1
+                if signal.command_status in NOT_NOW:
+                    self._outgoing.put([delivery], now + AGAIN_SECONDS, now)
             elif delivery.is_receipt:
                 counts.receipts_acked += 1
             else:

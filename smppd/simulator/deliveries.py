@@ -151,18 +151,24 @@ def undress(delivery: Delivery) -> DeliverSm:
 
 
 def build_inbound(
-    source: str, destination: str, text: str, reference: int, data_coding: int | None = None
+    source: str,
+    destination: str,
+    text: str,
+    reference: int,
+    data_coding: int | None = None,
+    alphabet: segment.Alphabet = "gsm7",
 ) -> list[DeliverSm]:
     """The deliver_sm of a text a phone sent, in as many segments as it takes.
 
-    ``data_coding`` is 0, 3 or 8, or None for what the text needs. ``ValueError`` if no deliver_sm
-    can carry it.
+    ``data_coding`` is 0, 3 or 8, or None for what the text needs; ``alphabet`` is what 0 means at
+    this carrier, and a text that it lacks comes as 8. ``ValueError`` if no deliver_sm can carry it.
     """
     if wrong := check_inbound(source, destination, text, data_coding):
         raise ValueError(wrong)
-    plan = segment.plan(text, WANTED[data_coding])
+    form = segment.Form(default_alphabet=alphabet)
+    plan = segment.plan(text, WANTED[data_coding], form)
     assert isinstance(plan, segment.Plan), f"checked above: {plan}"
-    bodies = segment.split(text, plan.encoding, segment.PLAIN_FORM, reference)
+    bodies = segment.split(text, plan.encoding, form, reference)
     esm_class = ESM_UDHI if len(bodies) > 1 else 0
     data_coding = segment.data_coding_of(plan.encoding)
     return [_build_one(source, destination, body, esm_class, data_coding) for body in bodies]

@@ -20,7 +20,8 @@ from smppd.smpp.constants import (
     TLV_SAR_SEGMENT_SEQNUM,
     TLV_SAR_TOTAL_SEGMENTS,
 )
-from smppd.text import gsm7, ucs2
+from smppd.text import gsm7, national, ucs2
+from smppd.text.header import NO_HEADER, read_header
 from smppd.text.segment import Alphabet
 
 OPEN_MAX: Final = 100_000
@@ -100,13 +101,17 @@ def join(records: Sequence[SubmitRecord]) -> list[MessageRecord]:
     return joiner.messages()
 
 
-def decode_text(body: bytes, data_coding: int, alphabet: Alphabet) -> str | None:
-    """The text of user data without its header; None where data_coding does not say text."""
+def decode_text(body: bytes, data_coding: int, alphabet: Alphabet, udh: bytes = b"") -> str | None:
+    """The text of user data without its header ``udh``, which may name national shift tables; None
+    where data_coding does not say text."""
     if data_coding in _UCS2_CODINGS:
         return ucs2.decode(body)
     if data_coding == 0 and alphabet != "gsm7":
         return body.decode("latin-1")  # of which ASCII is the lower half
     if data_coding == 0 or data_coding in _GSM7_CODINGS:
+        header = read_header(udh) if udh else NO_HEADER
+        if header.single or header.locking:
+            return national.decode(body, header.single, header.locking)
         return gsm7.decode(body)
     return body.decode("latin-1") if data_coding in (_IA5, _LATIN1) else None
 
@@ -202,7 +207,7 @@ class _Message:
         records = [record for _, record in sorted(self._records.items())]
         first = records[0]
         body = b"".join(bytes.fromhex(record.body) for record in records)
-        text = decode_text(body, first.data_coding, first.alphabet)
+        text = decode_text(body, first.data_coding, first.alphabet, bytes.fromhex(first.udh))
         return MessageRecord(
             first.carrier,
             first.source,

@@ -110,7 +110,7 @@ def describe(
     header = b""
     if pdu.esm_class & ESM_UDHI and body:
         header, body = body[: body[0] + 1], body[body[0] + 1 :]
-    text = decode_text(body, pdu.data_coding, alphabet)
+    text = decode_text(body, pdu.data_coding, alphabet, header)
     return SubmitRecord(
         carrier,
         signal.sequence_number,

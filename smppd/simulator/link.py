@@ -148,7 +148,7 @@ class Link:
             elif isinstance(signal, QueryReceived | CancelReceived):
                 asked.append(signal)
         if self._carrier:
-            self._carrier.settle(answered)
+            self._carrier.settle(answered, now)
             self._take_submits(self._carrier, submits, now)
             self._take_asks(self._carrier, asked, now)
         self._wake()

@@ -46,6 +46,7 @@ class Phones:
             (entry, chance("reply", number)) for number, entry in enumerate(profile.replies)
         ]
         self._reference = 0
+        self._alphabet = profile.behaviour.default_alphabet
 
     @property
     def listen(self) -> bool:
@@ -97,7 +98,10 @@ class Phones:
             pdus = build_inbound_data(source, entry.to, entry.data, data_coding)
         else:
             text = _pick(entry.texts, chance)
-            pdus = build_inbound(source, entry.to, text, self.next_reference(), entry.data_coding)
+            reference = self.next_reference()
+            pdus = build_inbound(
+                source, entry.to, text, reference, entry.data_coding, self._alphabet
+            )
         return [Delivery(pdu) for pdu in pdus]
 
     def _reply(
@@ -110,7 +114,8 @@ class Phones:
         source, sender = message.destination, message.source
         if not happens or not sender.isdigit() or check_inbound(source, sender, text, None):
             return []
-        pdus = build_inbound(source, sender, text, self.next_reference())
+        reference = self.next_reference()
+        pdus = build_inbound(source, sender, text, reference, alphabet=self._alphabet)
         return [([Delivery(pdu) for pdu in pdus], delay)]
 
 

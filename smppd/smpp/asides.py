@@ -135,8 +135,7 @@ def _receive_ask_resp(bind: BindState, frame: Frame) -> list[Signal]:
 
 def _refuse_silently(bind: BindState, frame: Frame, fault: PduFault) -> PduRefused:
     """Of a request that has no response."""
-    bind.pdus_refused += 1
-    return PduRefused(frame.command_id, frame.sequence_number, fault.reason, frame.body)
+    return bind.note_refused(frame, fault.reason)
 
 
 # Which side reads which of them.

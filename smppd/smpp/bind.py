@@ -290,8 +290,14 @@ class BindState:
             response = frame.command_id | RESPONSE_BIT
             answer = encode_bodiless(response, command_status, sequence_number)
         self.answers.append(answer)
+        return self.note_refused(frame, reason)
+
+    def note_refused(self, frame: Frame, reason: str) -> PduRefused:
+        """A PDU that cannot be read or is not spoken here, however it is answered."""
         self.pdus_refused += 1
-        return PduRefused(frame.command_id, sequence_number, reason, frame.body)
+        return PduRefused(
+            frame.command_id, frame.sequence_number, reason, frame.body, frame.command_status
+        )
 
     def refuse_unexpected(self, frame: Frame) -> PduRefused:
         """Refuse one request as the specification asks: by its response, a nack, or silence."""
@@ -302,9 +308,7 @@ class BindState:
         if frame.command_id not in REQUESTS_WITHOUT_RESPONSE:
             nack = encode_bodiless(GENERIC_NACK, ESME_RINVCMDID, frame.sequence_number)
             self.answers.append(nack)
-        self.pdus_refused += 1
-        reason = f"{name} is not spoken here"
-        return PduRefused(frame.command_id, frame.sequence_number, reason, frame.body)
+        return self.note_refused(frame, f"{name} is not spoken here")
 
     def _receive_enquire_link(self, frame: Frame, now: float) -> list[Signal]:
         self.answers.append(encode_bodiless(ENQUIRE_LINK_RESP, ESME_ROK, frame.sequence_number))

@@ -24,6 +24,9 @@ from smppd.smpp.pdu import HEADER, HEADER_OCTETS
 # holds that; the next thing seen in practice is 'HTTP' read as a length of 1.2 GB.
 PDU_BYTES_MAX: Final = 72 * 1024
 
+LOST_OCTETS_MAX: Final = 256
+"""Kept of what stood where a PDU should have begun: enough to see what the peer took us for."""
+
 _LENGTH: Final = struct.Struct(">I")
 
 # What the first octets of a wrong port look like when they are read as a command_length.
@@ -67,11 +70,18 @@ class FramingFault(msgspec.Struct, frozen=True, gc=False):
 
 
 class FrameBuffer:
-    """The octets of a stream that are not yet a whole PDU; ``lost`` after a fault."""
+    """The octets of a stream that are not yet a whole PDU; ``lost`` after a fault, whose first
+    octets are ``lost_octets``."""
 
     def __init__(self) -> None:
         self._rest = b""
         self.lost = False
+        self.lost_octets = b""
+
+    @property
+    def rest(self) -> bytes:
+        """What has come of a PDU whose end has not."""
+        return self._rest
 
     @property
     def octets_waiting(self) -> int:
@@ -98,6 +108,7 @@ class FrameBuffer:
             frames.append(Frame(command_id, command_status, sequence_number, octets[body:offset]))
         self._rest = octets[offset:]
         if fault := _find_fault(self._rest):
+            self.lost_octets = self._rest[:LOST_OCTETS_MAX]
             self._rest = b""
             self.lost = True
             frames.append(fault)

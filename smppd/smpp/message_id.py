@@ -73,6 +73,16 @@ def inverse_candidate_ids(response_id: str, rule: MessageIdRule) -> list[str]:
     return _unique([response_id, *_inverse_spellings(response_id), *converted])
 
 
+def rule_between(response_id: str, receipt_id: str) -> MessageIdRule:
+    """The narrowest rule by which the receipt's id means the response's; ``auto`` where only the
+    spelling differs, or nothing joins them."""
+    if response_id == receipt_id:
+        return "same"
+    if response_id in _hex_from_decimal(receipt_id):
+        return "hex_to_dec"
+    return "dec_to_hex" if response_id in _decimal_from_hex(receipt_id) else "auto"
+
+
 def _hex_from_decimal(digits: str) -> list[str]:
     return _hex_forms(int(digits)) if _DECIMAL.fullmatch(digits) else []
 

@@ -21,7 +21,7 @@ import msgspec
 from smppd.smpp import constants
 from smppd.smpp.message_id import MESSAGE_ID_OCTETS_MAX, candidate_ids, inverse_candidate_ids
 from smppd.smpp.pdu import DeliverSm
-from smppd.smpp.receipt_text import STATES_BY_STAT, find_fields, latin_text, state_of
+from smppd.smpp.receipt_text import STATES_BY_STAT, any_text, find_fields, latin_text, state_of
 
 __all__ = [
     "AMBIGUOUS",
@@ -63,6 +63,7 @@ _STANDARD: Final = re.compile(
     rf"[Ss]tat:({_VALUE}+)(?: [Ee]rr:({_VALUE}*))?(?: [Tt]ext:(.*))?",
     re.DOTALL,
 )
+_BESIDE_ID: Final = frozenset({"sub", "dlvrd", "submit_date", "done_date"})
 _LATER_FIELDS: Final = ("submit_date", "done_date", "err", "text")
 
 _DATE_PADDING: Final = " \t\r\n\0"
@@ -120,17 +121,20 @@ def is_receipt(esm_class: int) -> bool:
     return esm_class & _RECEIPT_BITS != 0
 
 
-def looks_like_receipt(body: bytes) -> bool:
-    """Whether an unmarked body reads as a receipt: an id and a known stat word.
+def looks_like_receipt(body: bytes, *, needs_id: bool = True) -> bool:
+    """Whether an unmarked body reads as a receipt: an id and a known stat word; where it
+    ``needs_id`` not, another of appendix B's first fields in place of the id will do.
 
     A user can write that too, so it is one only where the carrier is known not to mark its
     receipts, or where the id is of an outstanding message.
     """
-    text = latin_text(body)
+    text = any_text(body)
     if "stat" not in text.lower():
         return False
     found = find_fields(text)
-    return "id" in found and state_of(found.get("stat")) is not None
+    if state_of(found.get("stat")) is None:
+        return False
+    return "id" in found or not (needs_id or _BESIDE_ID.isdisjoint(found))
 
 
 def read_receipt(pdu: DeliverSm) -> Receipt | None:
@@ -160,7 +164,7 @@ def parse_receipt(
     if match := _STANDARD.fullmatch(text):
         id_, sub, dlvrd, submit, done, stat, err, said = match.groups()
     else:
-        found = find_fields(text).get
+        found = find_fields(any_text(body)).get
         id_, sub, dlvrd, stat = found("id"), found("sub"), found("dlvrd"), found("stat")
         submit, done, err, said = (found(name) for name in _LATER_FIELDS)
     tlv_id = state = None

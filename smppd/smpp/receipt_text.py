@@ -61,6 +61,8 @@ _STAT_CHARACTERS_MAX: Final = 32
 _PADDING: Final = " \t\r\n\0"
 _BODY_PADDING: Final = " \0"
 
+_BYTE_ORDER_MARKS: Final = (b"\xfe\xff", b"\xff\xfe")
+
 # A letter before a key makes it part of a word; a digit does not ('2109151930donedate:').
 _KEY: Final = re.compile(
     r"(?<![A-Za-z])(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text):",
@@ -90,6 +92,16 @@ def latin_text(body: bytes) -> str:
     else:
         text = str(body, "latin-1")
     return text.rstrip(_BODY_PADDING)
+
+
+def any_text(body: bytes) -> str:
+    """``latin_text``, or the UCS-2 of those who write it with the least octet first or with a byte
+    order mark, though it has neither: what is asked last."""
+    if body[1:4:2] == b"\0\0" and body[0] and body[2]:
+        return str(body[: len(body) & ~1], "utf-16-le", "replace").rstrip(_BODY_PADDING)
+    if body[:2] in _BYTE_ORDER_MARKS:
+        return str(body[: len(body) & ~1], "utf-16", "replace").rstrip(_BODY_PADDING)
+    return latin_text(body)
 
 
 def state_of(stat: str | None) -> int | None:

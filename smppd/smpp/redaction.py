@@ -35,6 +35,9 @@ _RECEIPT_BITS: Final = constants.ESM_TYPE_RECEIPT | constants.ESM_TYPE_INTERMEDI
 # with a NUL before each.
 _RECEIPT_TEXT: Final = re.compile(rb"t\0?e\0?x\0?t\0? ?\0?[:=]\0?", re.IGNORECASE)
 
+# Section 7.1.1. In a body whose fields have slipped a text may stand where a time should.
+_A_TIME: Final = re.compile(rb"[0-9]*[-+R]?\0")
+
 
 class Part(msgspec.Struct, frozen=True):
     """One field of a body: what it is, and how many octets it has, or may have with its NUL."""
@@ -57,7 +60,7 @@ _ESM_CLASS: Final = Part("esm_class", 1)
 _TEXT: Final = Part("text", 1)  # sm_length, and what it counts
 _SERVICE_TYPE: Final = _string(6)
 _MESSAGE_ID: Final = _string(65)
-_TIME: Final = _string(17)
+_TIME: Final = Part("time", 17)
 _SYSTEM_ID: Final = _string(16)
 
 _BIND: Final = (_SYSTEM_ID, _SECRET, _string(13), _integers(3), _string(41))
@@ -201,7 +204,7 @@ def redact_text(octets: bytes, *, has_udh: bool = False, is_receipt: bool = Fals
 
 def _end_of(part: Part, body: bytes, offset: int) -> int | None:
     """Where a field ends; None where the body has no such field."""
-    if part.kind in ("string", "number", "secret"):
+    if part.kind in ("string", "number", "secret", "time"):
         found = body.find(b"\0", offset, offset + part.octets)
         return None if found < 0 else found + 1
     end = offset + part.octets
@@ -217,6 +220,8 @@ def _redact_part(part: Part, value: bytes, esm_class: int) -> bytes:
         return COVER * (len(value) - 1) + b"\0"
     if part.kind == "number":
         return mask_number(value)
+    if part.kind == "time" and not _A_TIME.fullmatch(value):
+        return COVER * (len(value) - 1) + b"\0"
     if part.kind == "text":
         return value[:1] + _redact_user_data(value[1:], esm_class)
     return value

@@ -164,6 +164,11 @@ class Session:
         return self._bind.room if self._bind.role == "esme" else 0
 
     @property
+    def waiting(self) -> int:
+        """How many requests of ours are unanswered."""
+        return len(self._window)
+
+    @property
     def deliver_room(self) -> int:
         """SMSC: how many deliver_sm may be handed in now; none to a transmitter."""
         return self._bind.room if self._bind.role == "smsc" else 0
@@ -173,6 +178,16 @@ class Session:
         """Whether ``data_to_send`` has something."""
         bind = self._bind
         return bool(bind.answers or bind.farewell or self._window.has_queued)
+
+    @property
+    def unfinished(self) -> bytes:
+        """What has been read of a PDU whose end has not come."""
+        return self._frames.rest
+
+    @property
+    def lost_octets(self) -> bytes:
+        """After a PeerFault for a header that cannot be: what stood there, in part."""
+        return self._frames.lost_octets
 
     def statistics(self) -> SessionStatistics:
         """Counts, for metrics."""
@@ -397,8 +412,8 @@ class Session:
                     continue
                 message_id = decode_submit_sm_resp(frame.body)
                 if isinstance(message_id, PduFault):
+                    append(bind.note_refused(frame, message_id.reason))
                     message_id = ""  # accepted under an id nobody can keep: untrackable
-                    bind.pdus_refused += 1
                 status, number = frame.command_status, frame.sequence_number
                 append(SubmitAnswered(waiting.tag, status, message_id, number))
             elif command_id == DELIVER_SM and bind.carries_traffic:
@@ -482,8 +497,8 @@ class Session:
             return [DeliverAnswered(waiting.tag, command_status)]
         message_id = decode_submit_sm_resp(frame.body)  # data_sm_resp begins as that does
         if isinstance(message_id, PduFault):
-            message_id = ""
-            bind.pdus_refused += 1
+            refused = bind.note_refused(frame, message_id.reason)
+            return [refused, SubmitAnswered(waiting.tag, command_status, "", number)]
         return [SubmitAnswered(waiting.tag, command_status, message_id, number)]
 
 

@@ -108,13 +108,15 @@ class PeerUnbound(msgspec.Struct, frozen=True, gc=False):
 class PduRefused(msgspec.Struct, frozen=True, gc=False):
     """One PDU that was answered with an error as the specification says; the session lives.
 
-    ``body`` is what followed the header, for a golden file.
+    ``body`` is what followed the header, for the quarantine. A response that cannot be read is
+    told so as well, though nothing answers it.
     """
 
     command_id: int
     sequence_number: int
     reason: str
     body: bytes
+    command_status: int = 0
 
     def __repr__(self) -> str:
         """Without the body: it may hold a user's text, a number or a password."""

@@ -44,6 +44,9 @@ COOL_DOWN_MAX: Final = 600.0
 """Seconds; a cool-down doubles up to this, so that a carrier that is well again is found within
 ten minutes, or within its own cool-down where that is longer."""
 
+REPEAT_SECONDS: Final = 5.0
+"""The answers to what was on the wire when a carrier asked for a pause come within so long."""
+
 CHANGES_MAX: Final = 32
 """Changes of state kept until somebody logs them, once a second: it takes a cool-down and an
 answer to make two."""
@@ -119,9 +122,10 @@ class Breaker:
         minimum: int = 20,
         cool_down: float = 30.0,
     ) -> None:
-        self.set_rules(share, window, minimum, cool_down)
         self._slices: deque[_Slice] = deque()
         self._outcomes = 0
+        self._width = 0.0
+        self.set_rules(share, window, minimum, cool_down)
         self._wait = cool_down
         self._changes: deque[BreakerChange] = deque(maxlen=CHANGES_MAX)
         self._opened = 0
@@ -134,9 +138,12 @@ class Breaker:
         self.until = 0.0
 
     def set_rules(self, share: float, window: float, minimum: int, cool_down: float) -> None:
-        """A reload's rules, from the next outcome on; one that is open stays so until its time."""
+        """A reload's rules, from the next outcome on; one that is open stays so until its time.
+        What another window has counted cannot be told by this one's slices."""
         self._share = share
-        self._width = window / SLICES
+        if self._width != window / SLICES:
+            self._width = window / SLICES
+            self._clear()
         self._minimum = minimum
         self._cool_down = cool_down
 
@@ -155,12 +162,17 @@ class Breaker:
                 self._close()
 
     def trip(self, now: float, seconds: float, reason: str) -> None:
-        """Opens it whatever was counted: nothing new for so long, and then a probe."""
-        until = now + seconds
-        if self.state == "open" and until <= self.until:
+        """Opens it whatever was counted: nothing new for so long, and then a probe. The answers to
+        one window say the same many times: what is longer by less than REPEAT_SECONDS is no other
+        pause."""
+        if self.state == "open" and now + seconds <= self.until + REPEAT_SECONDS:
             return
         self._wait = self._cool_down
         self._open(now, seconds, reason)
+
+    def hurry(self, now: float) -> None:
+        """The operator says that it was put right: one message is tried now."""
+        self.until = min(self.until, now)
 
     def look(self, now: float) -> bool:
         """Heeds the time; whether anything is different from the last look."""

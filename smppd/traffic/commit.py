@@ -8,7 +8,7 @@ Nothing is told before it returns: callers' waits, links' new grants, subscriber
 Where the disk has no room for a batch, nothing of it has happened. Then submits are answered
 ``storage_full``, and everybody else's changes move to the next batch, which is tried without new
 grants, at once and then every second, until it goes: their callers wait, and so does what they
-would have told.
+would have told. What a carrier has delivered is given back to it after a while (``waits_until``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,15 @@ import trio
 
 from smppd import faults
 from smppd.errors import CommitterEnded, StorageFull
-from smppd.store.changes import Change, Propose, Result
+from smppd.store.changes import (
+    Change,
+    InboundArrived,
+    Propose,
+    Quarantined,
+    ReceiptArrived,
+    Rejection,
+    Result,
+)
 from smppd.store.store import Store
 from smppd.traffic.dispatch import Dispatch
 from smppd.traffic.wall import WallWatch
@@ -37,6 +45,10 @@ was set, and what ages out does so without traffic."""
 
 RETRY_SECONDS: Final = 1.0
 """Between two tries of a batch the disk had no room for: room is made by people."""
+
+
+_DELIVERED: Final = (ReceiptArrived, InboundArrived, Quarantined)
+_NO_ROOM: Final = Rejection("storage_full", "the disk has no room for it")
 
 
 class Wakes(Protocol):
@@ -58,12 +70,14 @@ class CommitterStatistics(msgspec.Struct, frozen=True):
 
 class _Caller:
     """Somebody who waits for ``changes``, which begin at ``start`` in ``batch``; ``results`` are
-    set where they were answered without being stored."""
+    set where they were answered without being stored. ``waits_until`` (monotonic seconds): how
+    long for room, where the peer would send them again."""
 
-    __slots__ = ("batch", "changes", "results", "start")
+    __slots__ = ("batch", "changes", "results", "start", "waits_until")
 
-    def __init__(self, batch: _Batch, changes: list[Change]) -> None:
+    def __init__(self, batch: _Batch, changes: list[Change], waits_until: float) -> None:
         self.changes = changes
+        self.waits_until = waits_until
         self.results: list[Result] | None = None
         self.join(batch)
 
@@ -102,6 +116,11 @@ class _Batch:
         self.done.set()
 
 
+def _are_delivered(changes: list[Change]) -> bool:
+    """Whether the carrier has all of it, and sends it again unless we have acknowledged it."""
+    return all(isinstance(one, _DELIVERED) for one in changes)
+
+
 class Committer:
     """Owns the store's writing; ``wall`` gives the time of day in Unix milliseconds."""
 
@@ -131,15 +150,16 @@ class Committer:
         self._idle: trio.Event | None = None
         self._idle_carriers: dict[str, trio.Event] = {}
 
-    async def commit(self, changes: list[Change]) -> list[Result]:
+    async def commit(self, changes: list[Change], *, waits_until: float = math.inf) -> list[Result]:
         """Stores the changes; returns their results once they are on disk, or once the disk had
-        no room for what are proposals alone.
+        no room for what are proposals alone, or what phones and carriers deliver alone and there
+        was none by ``waits_until`` (monotonic seconds): then each result is a ``Rejection``.
 
         Raises CommitterEnded when it ended first: nothing may be told then.
         """
         if self.has_ended:
             raise CommitterEnded
-        caller = _Caller(self._batch, changes)
+        caller = _Caller(self._batch, changes, waits_until)
         self._work.set()
         return await caller.wait()
 
@@ -232,13 +252,15 @@ class Committer:
         return True
 
     def _move(self, batch: _Batch) -> None:
-        """Nothing of ``batch`` happened: submits are refused, all else is in the next one, in its
-        order and before what comes."""
+        """Nothing of ``batch`` happened: submits are refused, and what was delivered and has waited
+        long enough; all else is in the next one, in its order and before what comes."""
         try:
             for caller in batch.callers:
                 proposals = [one for one in caller.changes if isinstance(one, Propose)]
                 if proposals and len(proposals) == len(caller.changes):
                     caller.results = self._store.refuse(proposals)
+                elif trio.current_time() >= caller.waits_until and _are_delivered(caller.changes):
+                    caller.results = [_NO_ROOM] * len(caller.changes)
                 else:
                     caller.join(self._batch)
         finally:

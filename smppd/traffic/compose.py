@@ -22,6 +22,7 @@ from smppd.text.segment import (
     REFERENCE_MAX,
     Form,
     data_coding_of,
+    has_shift,
     split,
     split_data,
 )
@@ -73,7 +74,7 @@ def build_submit(message: Message, index: int, now_ms: int) -> SubmitSm:
         0,
         0,
         "",
-        _validity_period(_seconds_left(message, now_ms)),
+        _validity_period(seconds_left(message, now_ms)),
         1 if index >= len(message.parts) - message.receipts else 0,
         0,
         user_data.data_coding,
@@ -86,7 +87,7 @@ def build_data(message: Message, index: int, now_ms: int) -> DataSm:
     """The data_sm of one segment: all of its octets in message_payload, its validity in
     qos_time_to_live (section 4.7.1)."""
     user_data = _user_data(message, index)
-    seconds = min(_seconds_left(message, now_ms), QOS_SECONDS_MAX)
+    seconds = min(seconds_left(message, now_ms), QOS_SECONDS_MAX)
     return DataSm(
         source_addr_ton=message.addr_ton,
         source_addr_npi=message.addr_npi,
@@ -105,7 +106,9 @@ def build_data(message: Message, index: int, now_ms: int) -> DataSm:
     )
 
 
-def _seconds_left(message: Message, now_ms: int) -> int:
+def seconds_left(message: Message, now_ms: int) -> int:
+    """How long the message is valid yet, in whole seconds, at least one; of one whose time has
+    ended with a part of it sent, HALF_SENT_VALIDITY_SECONDS."""
     left_ms = message.expires_at - now_ms
     return left_ms // 1000 or 1 if left_ms > 0 else HALF_SENT_VALIDITY_SECONDS
 
@@ -119,6 +122,8 @@ def _user_data(message: Message, index: int) -> UserData:
     pieces = _cut(message, form)
     is_several = len(pieces) > 1
     has_udh = is_several and form.long_message in _UDH_FORMS
+    if form.languages:
+        has_udh = has_udh or has_shift(message.text, message.encoding, form)
     tlvs = _NO_TLVS
     if is_several and form.long_message == "sar":
         tlvs = _sar_tlvs(_reference(message, form), len(pieces), index + 1)

@@ -23,7 +23,6 @@ from smppd.store.changes import CarrierMode, Change, GivenBack, Restored
 from smppd.store.ledger import Ledger
 from smppd.store.records import Message
 from smppd.store.store import Store
-from smppd.traffic.compose import build_data, build_submit
 from smppd.traffic.granting import DEFAULT_WEIGHTS, Granting
 from smppd.traffic.places import Places
 from smppd.traffic.roster import CarrierState, Slot
@@ -62,30 +61,32 @@ class Dispatch:
         """A bind was accepted: it may be granted messages; ``wake`` rouses its writer."""
         slot.is_up, slot.is_stalled, slot.is_asleep = True, False, False
         slot.wake = wake
-        self._places.health_changed()
+        self._places.health_changed(slot.carrier)
 
     def bind_stalled(self, slot: Slot) -> list[bytes]:
         """A response_timer ran out, or the SMSC unbound: nothing new for this bind. The tags
         granted and never taken, to be given back as a change."""
         slot.is_stalled = True
-        self._places.health_changed()
+        self._places.health_changed(slot.carrier)
         return slot.take_granted()
 
     def bind_down(self, slot: Slot) -> list[bytes]:
         """A bind ended: the tags granted and never taken, to be given back as a change."""
+        was_of_use = slot.is_up or slot.is_asleep
         slot.is_up = slot.is_asleep = False
         slot.wake = lambda: None
         for message_id in slot.half_sent:
             slot.carrier.half_sent[message_id] = None
         slot.half_sent.clear()
-        self._places.health_changed()
+        if was_of_use:  # and not only a try that failed, as a dead carrier has one a minute
+            self._places.health_changed(slot.carrier)
         return slot.take_granted()
 
     def bind_asleep(self, slot: Slot, wake: Callable[[], None]) -> None:
         """The bind unbound itself for inactivity; ``wake`` has it bind again."""
         slot.is_asleep = True
         slot.wake = wake
-        self._places.health_changed()
+        self._places.health_changed(slot.carrier)
 
     # -- what the operator and a reload say; each wants a commit after it ---
 
@@ -99,7 +100,7 @@ class Dispatch:
         carrier.mode = mode
         if mode == "running":
             carrier.is_resting = False
-        self._places.health_changed()
+        self._places.health_changed(carrier)
         return _give_back(carrier) if mode == "paused" else []
 
     def set_resting(self, name: str) -> list[Change]:
@@ -108,7 +109,7 @@ class Dispatch:
         carrier = self.carriers.get(name)
         if carrier is not None:
             carrier.is_resting = True
-            self._places.health_changed()
+            self._places.health_changed(carrier)
         return []
 
     def set_table(self, table: RoutingTable, weights: Mapping[str, int] = DEFAULT_WEIGHTS) -> None:
@@ -199,7 +200,7 @@ class Dispatch:
         What lay here past its validity goes to ``slot.late``, to be given back.
         """
         granted = slot.granted
-        build = build_data if slot.carrier.submit_command == "data_sm" else build_submit
+        build = slot.carrier.build
         submits = []
         for _ in range(min(room, len(granted))):
             tag = granted.popleft()

@@ -63,6 +63,7 @@ class Granting:
         """Queues what the batch released, then grants it, one carrier after the other; nothing
         where the disk might not hold the outcome."""
         self._marks.clear()
+        tripped = self._heed_breakers(carriers)
         released, ledger.released = ledger.released, []
         for message in released:
             self._places.release(ledger, message, now_ms)
@@ -72,9 +73,14 @@ class Granting:
             return
         self._turn += 1
         self._looks = LOOKS_MAX
+        if tripped:
+            self._probe(ledger, tripped, now_ms)
         start = self._turn % max(len(carriers), 1)
         for carrier in carriers[start:] + carriers[:start]:
-            if carrier.mode != "paused":
+            # Of three hundred carriers most have nothing to do in a commit.
+            if not (any(carrier.turns) or carrier.has_half_sent()):
+                continue
+            if carrier.mode != "paused" and not carrier.breaker.awaits_probe:
                 self._grant_carrier(ledger, carrier, now_ms)
 
     def take_back(self, places: Places) -> None:
@@ -89,7 +95,37 @@ class Granting:
         self._places = places
         self.next_at_ms = self.paced_until = None
 
-    def _grant_carrier(self, ledger: Ledger, carrier: CarrierState, now_ms: int) -> None:
+    def _heed_breakers(self, carriers: list[CarrierState]) -> list[CarrierState]:
+        """The carriers that fail what they are given, once what waits has gone to others, or come
+        back for the probe."""
+        tripped = [carrier for carrier in carriers if not carrier.breaker.is_quiet]
+        if tripped:
+            now = self._clock()
+            for carrier in tripped:
+                if carrier.breaker.look(now):
+                    self._places.health_changed(carrier)
+        return tripped
+
+    def _probe(self, ledger: Ledger, tripped: list[CarrierState], now_ms: int) -> None:
+        """One segment to each carrier whose cool-down is over; the rest goes elsewhere meanwhile,
+        in this same commit."""
+        now = self._clock()
+        for carrier in tripped:
+            breaker = carrier.breaker
+            if breaker.awaits_probe and carrier.mode != "paused":
+                granted = self.granted
+                self._grant_carrier(ledger, carrier, now_ms, most=1)
+                if self.granted > granted:
+                    breaker.begin_probe(now)
+                    breaker.look(now)
+                    self._places.health_changed(carrier)
+            if not breaker.lets_new:
+                self._note_paced(breaker.until)
+
+    def _grant_carrier(
+        self, ledger: Ledger, carrier: CarrierState, now_ms: int, most: int | None = None
+    ) -> None:
+        """Grants what its binds and its pace have room for; ``most`` bounds it further."""
         slots = [slot for slot in carrier.slots if slot.may_take()]
         self._wake_sleeping(carrier, now_ms)
         if not slots:
@@ -100,6 +136,8 @@ class Granting:
             free = slot.window - ledger.open_grants(carrier.name, slot.index)
             allowance = carrier.throughput.allowance(now)
             room = min(free, allowance)
+            if most is not None:
+                room = min(room, most)
             if room <= 0:
                 continue
             self._marks.append((slot, len(slot.granted)))
@@ -109,6 +147,8 @@ class Granting:
                 carrier.throughput.spend(granted, now)
                 self.granted += granted
                 self.woken.append(slot)
+                if most is not None:
+                    break
         self._note_pace(carrier, now, now_ms)
 
     def _note_pace(self, carrier: CarrierState, now: float, now_ms: int) -> None:
@@ -123,9 +163,11 @@ class Granting:
             self._note_due(due)
             return
         next_at = throughput.next_at(now, 1 if allowance <= 0 else kept + 1)
-        next_at = ceil(next_at / PACE_TICK_SECONDS) * PACE_TICK_SECONDS
-        if self.paced_until is None or next_at < self.paced_until:
-            self.paced_until = next_at
+        self._note_paced(ceil(next_at / PACE_TICK_SECONDS) * PACE_TICK_SECONDS)
+
+    def _note_paced(self, at: float) -> None:
+        if self.paced_until is None or at < self.paced_until:
+            self.paced_until = at
 
     def _grant_slot(self, ledger: Ledger, slot: Slot, room: int, spare: int, now_ms: int) -> int:
         """Grants up to ``room`` segments: half-sent messages, one-time codes, the rest.

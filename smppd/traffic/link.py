@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -17,6 +17,9 @@ import trio
 from msgspec import structs
 
 from smppd import faults
+from smppd.smpp import constants
+from smppd.smpp.asks import AskPdu
+from smppd.smpp.bind import SC_INTERFACE_VERSION
 from smppd.smpp.session import Session
 from smppd.smpp.signals import (
     AlertReceived,
@@ -38,14 +41,19 @@ from smppd.store.changes import (
     GivenBack,
     InboundArrived,
     ReceiptArrived,
+    Rejection,
 )
 from smppd.store.store import Store
+from smppd.traffic.asking import Answer, Questions, wait_answers
 from smppd.traffic.commit import Committer
 from smppd.traffic.dispatch import Dispatch
+from smppd.traffic.ending import cut_changes
 from smppd.traffic.metered import RECEIVE_BYTES_MAX, MeteredStream
 from smppd.traffic.roster import Slot
-from smppd.traffic.settle import LinkProfile, Settlement, settle
+from smppd.traffic.settle import LinkProfile, Settlement, quarantine, settle
 from smppd.traffic.tls import describe_break
+from smppd.traffic.wakeup import Wakeup
+from smppd.traffic.writing import write
 
 COUNTED: Final = (PduRefused, AlertReceived, QueryAnswered, CancelAnswered, AskUnanswered)
 """What changes nothing on the link: the operator gets one notice a kind and read, whatever a peer
@@ -59,9 +67,9 @@ _PHASES: Final[dict[type, str]] = {
 }
 """The fault points a change passes, before and after its commit."""
 
-END_SEGMENTS_MAX: Final = 200
-"""Of a lost bind, put back or told as doubtful in one commit: three milliseconds, where a window
-of a thousand would stop the loop for fifteen."""
+DELIVERED_SECONDS_MAX: Final = 5.0
+"""A deliver_sm that the disk has no room for is answered ESME_RMSGQFUL after so long, before the
+carrier gives the bind up for want of an answer (10 s and more): it keeps it, and sends it again."""
 
 FLUSH_SECONDS_MAX: Final = 2.0
 """For the last octets of a closing session (an unbind_resp, a generic_nack)."""
@@ -75,23 +83,6 @@ class LinkEnd(msgspec.Struct, frozen=True):
     was_bound: bool
     bind_status: int = 0
     is_orderly: bool = False
-
-
-class Wakeup:
-    """An event that can be set again; one task waits."""
-
-    def __init__(self) -> None:
-        self._event = trio.Event()
-
-    def set(self) -> None:
-        """Rouses the waiting task, or the next wait."""
-        self._event.set()
-
-    async def wait_until(self, deadline: float) -> None:
-        """Returns when set, or at ``deadline`` (trio's clock)."""
-        with trio.move_on_at(deadline):
-            await self._event.wait()
-        self._event = trio.Event()
 
 
 class Link:
@@ -131,6 +122,13 @@ class Link:
         self._reason = ""
         self._was_bound = False
         self._bind_status = 0
+        self._questions = Questions()
+        self._is_rebinding = False
+
+    async def ask(self, pdus: Sequence[AskPdu], seconds_max: float) -> list[Answer | None]:
+        """Asks the SMSC, beside the traffic; None for what it did not answer in time."""
+        self._work.set()
+        return await wait_answers(self._questions, pdus, seconds_max)
 
     async def run(self) -> LinkEnd:
         """Carries the session until it ends, by either side, or the task is cancelled."""
@@ -145,6 +143,10 @@ class Link:
         is_orderly = self._session.closed and not self._reason
         reason = self._reason or "unbound"
         return LinkEnd(reason, self._was_bound, self._bind_status, is_orderly)
+
+    def set_profile(self, profile: LinkProfile) -> None:
+        """A reload's word on what the carrier means, from the next answer on."""
+        self._profile = structs.replace(profile, is_33=self._profile.is_33)
 
     def unbind(self) -> None:
         """Ends the bind in order: no new submits, then unbind and its answer. One that is not
@@ -163,6 +165,8 @@ class Link:
                 return self._lose(f"the stream broke: {describe_break(error)}")
             if not data:
                 return self._lose_at_eof()
+            if self._slot.carrier.tap is not None:
+                self._show_tap(bytes(data), is_ours=False)
             await self._settle(self._session.receive_data(data, trio.current_time()))
         return None
 
@@ -173,6 +177,8 @@ class Link:
             if now >= session.next_deadline() and await self._may_judge():
                 await self._settle(session.handle_timers(now))
                 await self._heed_unbinding()
+            if self._questions.has_any and session.room:
+                session.ask(self._questions.take(session.room, self._slot.window), now)
             is_submitting = bool(session.room and self._slot.granted)
             if is_submitting:
                 taken = self._dispatch.take(self._slot, self._store, session.room, self._wall())
@@ -194,24 +200,18 @@ class Link:
 
     async def _send(self, data: bytes, seconds_max: float) -> str | None:
         """One write; what went wrong with it, or None."""
-        with trio.move_on_after(seconds_max) as scope:
-            try:
-                await self._stream.send_all(data)
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                return f"the stream broke: {describe_break(error)}"
-        if scope.cancelled_caught:
-            return f"the SMSC read nothing for {seconds_max:g} s"
-        return None
+        if self._slot.carrier.tap is not None:
+            self._show_tap(data, is_ours=True)
+        return await write(self._stream, self._meter, data, seconds_max)
 
     async def _stop_writing(self, reason: str) -> None:
         """How much of a cut write went out is unknown, so nothing may follow it. What the socket
         still holds is read first: an answer in it is one doubt less."""
         self._reason = self._reason or reason
-        tags = self._dispatch.bind_stalled(self._slot)
         if self._session.closed:
             return self._scope.cancel()
         self._scope.deadline = trio.current_time() + FLUSH_SECONDS_MAX
-        await self._give_back_now(tags)
+        await self._give_back_now(self._dispatch.bind_stalled(self._slot))
         return None
 
     async def _may_judge(self) -> bool:
@@ -224,17 +224,44 @@ class Link:
         """Stores what the signals say, then acknowledges what is stored."""
         self._rouse_writer()
         settlement = settle(signals, self._profile, self._wall())
-        self._slot.carrier.counts.add(settlement.changes, settlement.throttled)
+        now, carrier = trio.current_time(), self._slot.carrier
+        if (pause := settlement.pause) is not None:
+            carrier.breaker.trip(now, pause.seconds, pause.reason)
+        carrier.note(settlement.changes, settlement.throttled, now)
         if settlement.notices:
             self._heed_notices(settlement)
         if settlement.throttled:
-            self._slot.carrier.throughput.slow_down(trio.current_time())
+            carrier.throughput.slow_down(now)
+        if settlement.rebind or self._is_rebinding:
+            self._rebind(settlement)
         if settlement.changes:
             _reach(settlement.changes, "before_commit")
-            await self._committer.commit(settlement.changes)
-            _reach(settlement.changes, "after_commit")
-            self._session.acknowledge(signals)
+            until = now + DELIVERED_SECONDS_MAX
+            results = await self._committer.commit(settlement.changes, waits_until=until)
+            if isinstance(results[0], Rejection):
+                self._session.acknowledge(signals, constants.ESME_RMSGQFUL)
+            else:
+                _reach(settlement.changes, "after_commit")
+                self._session.acknowledge(signals)
             self._rouse_writer()
+
+    def _rebind(self, settlement: Settlement) -> None:
+        """Ends this bind in order, for the keeper to make it anew: nothing more is granted to it,
+        and it unbinds once all is answered, or by the rule of response_timer."""
+        session = self._session
+        if session.state != "bound" or session.stalled:
+            return
+        if not self._is_rebinding:
+            self._is_rebinding = True
+            name = constants.status_name(settlement.rebind)
+            meaning = self._profile.meanings.get(settlement.rebind)
+            told = f"{name} ({meaning})" if meaning else name
+            self._reason = f"a submit_sm was answered {told}, which asks for a new bind"
+            self._give_back(self._dispatch.bind_stalled(self._slot), settlement.changes)
+            self._committer.wake()
+        if not session.waiting:
+            session.unbind(trio.current_time())
+            self._work.set()
 
     def _rouse_writer(self) -> None:
         """Where it has anything to do. Over many carriers a read is one PDU, and most of them leave
@@ -246,21 +273,39 @@ class Link:
             or slot.late
             or session.closed
             or session.next_deadline() < self._sleeps_until
+            or self._questions.has_any
         ):
             self._work.set()
+
+    def _show_tap(self, data: bytes, *, is_ours: bool) -> None:
+        """An operator looks on."""
+        slot, at = self._slot, self._wall()
+        tap = slot.carrier.tap
+        if tap is None or tap.is_over(trio.current_time()):
+            slot.carrier.tap = None
+        elif is_ours:
+            tap.sent(slot.index, data, at, self._session.unfinished)
+        else:
+            tap.received(slot.index, data, at, self._session.unfinished)
 
     def _heed_notices(self, settlement: Settlement) -> None:
         counts = Counter(type(signal) for signal in settlement.notices)
         self._slot.carrier.counts.alerts += counts[AlertReceived]
+        self._slot.carrier.counts.pdus_refused += counts[PduRefused]
         for signal in settlement.notices:
             if not isinstance(signal, COUNTED):
                 self._heed(signal, settlement.changes)
-            elif count := counts.pop(type(signal), 0):
+                continue
+            self._questions.hear(signal)
+            if count := counts.pop(type(signal), 0):
                 self._notice(signal, count)
 
     def _heed(self, signal: SessionSignal, changes: list[Change]) -> None:
         if isinstance(signal, Bound):
             self._was_bound = True
+            theirs = signal.interface_version or SC_INTERFACE_VERSION
+            is_33 = min(self._session.interface_version, theirs) < SC_INTERFACE_VERSION
+            self._profile = structs.replace(self._profile, is_33=is_33)
             self._dispatch.bind_up(self._slot, self._work.set)
             faults.reach("bind.up")
             self._committer.wake()
@@ -277,6 +322,8 @@ class Link:
             self._committer.wake()
         elif isinstance(signal, PeerFault):
             self._reason = signal.reason
+            if lost := self._session.lost_octets:
+                changes.append(quarantine(lost, signal.reason, self._profile, self._wall()))
         else:
             raise AssertionError(f"an ESME's session reported {type(signal)}")
         self._notice(signal, 1)
@@ -301,9 +348,11 @@ class Link:
             changes.append(GivenBack(self._profile.carrier, self._profile.bind, tags, self._wall()))
 
     def _lose_at_eof(self) -> None:
-        """An SMSC that closes instead of answering our unbind has ended the bind in order."""
-        unbound = self._session.state in ("unbinding", "closed")
-        self._lose("" if unbound else "the SMSC closed the stream")
+        """An SMSC that closes instead of answering our unbind has ended the bind in order; one that
+        closes instead of answering the bind does not know our address, or wants a certificate."""
+        state = self._session.state
+        where = " and did not answer the bind" if state == "binding" else ""
+        self._lose("" if state in ("unbinding", "closed") else f"the SMSC closed the stream{where}")
 
     def _lose(self, reason: str) -> None:
         self._reason = self._reason or reason
@@ -312,43 +361,20 @@ class Link:
     async def _end(self) -> None:
         """Whatever ended the link: its open grants become changes, then the stream goes."""
         signals = self._session.receive_eof(trio.current_time())
+        self._questions.end()
+        if self._slot.carrier.tap is not None:
+            self._slot.carrier.tap.ended(self._slot.index, self._wall())
         changes = settle(signals, self._profile, self._wall()).changes
-        self._slot.carrier.counts.add(changes, 0)
+        self._slot.carrier.note(changes, 0, trio.current_time())
         self._give_back(self._dispatch.bind_down(self._slot), changes)
         await trio.aclose_forcefully(self._stream)
-        for part in _cut(changes):
+        for part in cut_changes(changes):
             if self._committer.has_ended:
                 break
             _reach(part, "before_commit")
             await self._committer.commit(part)
             _reach(part, "after_commit")
         self._committer.wake()
-
-
-def _cut(changes: list[Change]) -> Iterator[list[Change]]:
-    """The same in parts of END_SEGMENTS_MAX, a commit each. All of a message stays together, for
-    what is unknown of it is told at once; and what was never written goes first, for after a crash
-    between two parts all that is still granted is doubt."""
-    for change in sorted(changes, key=lambda one: isinstance(one, Doubted)):
-        if isinstance(change, Doubted | GivenBack):
-            for tags in _cut_tags(change.tags):
-                yield [structs.replace(change, tags=tags)]
-        else:
-            yield [change]
-
-
-def _cut_tags(tags: list[bytes]) -> Iterator[list[bytes]]:
-    by_message: dict[bytes, list[bytes]] = {}
-    for tag in tags:
-        by_message.setdefault(tag[:8], []).append(tag)
-    part: list[bytes] = []
-    for own in by_message.values():
-        part += own
-        if len(part) >= END_SEGMENTS_MAX:
-            yield part
-            part = []
-    if part:
-        yield part
 
 
 def _reach(changes: list[Change], moment: str) -> None:

@@ -7,6 +7,7 @@ whoever reads it again has used up all it was given before.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Final
 
@@ -29,6 +30,7 @@ class MeteredStream(trio.abc.Stream):
         self._took_all = False
         self._began = trio.Event()
         self._stream = stream
+        self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """One read. A short one took all there was, and that counts once the next one begins."""
@@ -70,6 +72,16 @@ class MeteredStream(trio.abc.Stream):
         self._began = trio.Event()
         with trio.move_on_after(BUSY_SECONDS_MAX):
             await self._began.wait()
+
+    def send_nowait(self, data: bytes) -> int:
+        """How many octets the socket took at once, without a pass of the scheduler: all of them
+        unless the peer reads slowly. 0 where this is no plain socket. OSError where it broke."""
+        if self._socket is None:
+            return 0
+        try:
+            return os.write(self._socket.fileno(), data)
+        except BlockingIOError:
+            return 0
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """As the stream below."""

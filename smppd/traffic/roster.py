@@ -12,11 +12,14 @@ from typing import Final, Literal
 from smppd.routing.offers import Offer
 from smppd.smpp.throughput import Throughput
 from smppd.store import keys
-from smppd.store.changes import CarrierMode
+from smppd.store.changes import CarrierMode, Change
 from smppd.store.records import LANES, Message
 from smppd.text.segment import PLAIN_FORM, Form
+from smppd.traffic.breaker import Breaker, count_errors
 from smppd.traffic.counts import CarrierCounts
+from smppd.traffic.dressing import Builds, Dress, choose_build
 from smppd.traffic.queue import QueueWindow
+from smppd.traffic.tap import Tap
 
 BindKind = Literal["transceiver", "transmitter", "receiver"]
 
@@ -92,15 +95,19 @@ class CarrierState:
         has_tlvs: bool = True,
         submit_command: str = "submit_sm",
         mode: CarrierMode = "running",
+        breaker: Breaker | None = None,
+        dress: Dress | None = None,
     ) -> None:
         self.name = name
+        self.breaker = breaker or Breaker()
         self.throughput = throughput
         self.form = form
         self.has_tlvs = has_tlvs
-        self.submit_command = submit_command
+        self.build: Builds = choose_build(submit_command, dress)
         self.mode: CarrierMode = mode
         self.is_resting = False
         self.counts = CarrierCounts()
+        self.tap: Tap | None = None
         kinds = SLOT_KINDS[bind] * binds
         self.slots = [Slot(self, index, window, kind) for index, kind in enumerate(kinds)]
         self.half_sent: dict[int, None] = {}
@@ -110,10 +117,15 @@ class CarrierState:
         self.credits = [0 for _ in LANES]
 
     def is_healthy(self) -> bool:
-        """Whether a new message may begin here: running, and bound and answering; or unbound by
-        its own inactivity_timer, to be woken by work."""
-        return self.begins() and any(
-            slot.may_take() or (slot.is_asleep and slot.kind != "receiver") for slot in self.slots
+        """Whether a new message may begin here: running, let by its breaker, and bound and
+        answering; or unbound by its own inactivity_timer, to be woken by work."""
+        return (
+            self.begins()
+            and self.breaker.lets_new
+            and any(
+                slot.may_take() or (slot.is_asleep and slot.kind != "receiver")
+                for slot in self.slots
+            )
         )
 
     def begins(self) -> bool:
@@ -132,7 +144,21 @@ class CarrierState:
             return "it does not answer"
         if all(slot.kind == "receiver" for slot in self.slots):
             return "it has receiver binds only"
-        return "no bind is up"
+        if not any(slot.is_up or slot.is_asleep for slot in self.slots):
+            return "no bind is up"
+        return self.breaker.explain() or "no bind is up"
+
+    def note(self, changes: list[Change], throttled: int, now: float) -> None:
+        """What one read of a link came to: counted, and shown to the breaker."""
+        counts = self.counts
+        taken, failed = counts.taken, counts.refused + counts.doubted
+        counts.add(changes, throttled)
+        successes = counts.taken - taken
+        failed = counts.refused + counts.doubted - failed
+        if not successes and not failed and not throttled:
+            return
+        errors = count_errors(changes) if failed else 0
+        self.breaker.note(successes, errors, now, throttled + failed - errors)
 
     def forget_waiting(self) -> None:
         """What waits for it is to be found on disk again."""
@@ -156,6 +182,15 @@ class CarrierState:
         self.credits[lane] -= segments
         if (turn := self.turns[lane].get(message.app)) is not None:
             turn.credit -= segments
+
+    def has_half_sent(self) -> bool:
+        """Whether its binds are in the middle of any message."""
+        if self.half_sent:
+            return True
+        for slot in self.slots:  # noqa: SIM110  asked of each carrier at every commit
+            if slot.half_sent:
+                return True
+        return False
 
     def half_sent_ids(self) -> set[int]:
         """The messages its binds are in the middle of."""

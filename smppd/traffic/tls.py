@@ -11,13 +11,13 @@ A pin is the SHA-256, in lower-case hex, of the whole certificate (DER, as ``ope
 
 from __future__ import annotations
 
-import hashlib
 import ssl
 from typing import Final
 
 import msgspec
 import trio
 
+from smppd.config.certificate import fingerprints
 from smppd.config.model import TlsConfig
 
 MINIMUM_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -56,8 +56,18 @@ HANDSHAKE_REASONS: Final = {
     "TLSV1_ALERT_ACCESS_DENIED": "it refused our certificate (key: tls.cert)",
 }
 
-CERTIFICATE_OCTETS_MAX: Final = 64 * 1024
-"""What a DER length is believed up to: no certificate in use is a tenth of it."""
+NO_TLS_OF_THIS_STREAM: Final = "octets came that are no TLS of this connection"
+
+# The same reasons behind the handshake: there it is not the port that is wrong.
+STREAM_REASONS: Final = dict.fromkeys(
+    (
+        "WRONG_VERSION_NUMBER",
+        "RECORD_LAYER_FAILURE",
+        "BAD_RECORD_TYPE",
+        "DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
+    ),
+    NO_TLS_OF_THIS_STREAM,
+)
 
 
 class TlsFault(msgspec.Struct, frozen=True):
@@ -134,7 +144,8 @@ def certificate_end(stream: trio.SSLStream[trio.abc.Stream]) -> int:
 
 
 def describe_break(error: BaseException, server_name: str = "") -> str:
-    """Why a stream broke: in our words where TLS was the reason, else in the system's."""
+    """Why a stream broke: in our words where TLS was the reason, else in the system's. In the
+    handshake with the ``server_name`` that was asked for, behind it without."""
     cause = error.__cause__ or error
     if isinstance(cause, ssl.SSLCertVerificationError):
         if cause.verify_code in WRONG_NAME_CODES:
@@ -143,49 +154,9 @@ def describe_break(error: BaseException, server_name: str = "") -> str:
     if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return "it closed the stream inside TLS"
     if isinstance(cause, ssl.SSLError):
-        return HANDSHAKE_REASONS.get(cause.reason or "", _words_of(cause))
+        reasons = HANDSHAKE_REASONS if server_name else HANDSHAKE_REASONS | STREAM_REASONS
+        return reasons.get(cause.reason or "", _words_of(cause))
     return str(cause)
-
-
-def fingerprints(certificate: bytes) -> frozenset[str]:
-    """The two SHA-256 a pin may be: of the certificate (DER), and of its public key."""
-    key = public_key_info(certificate)
-    octets = (certificate, key) if key else (certificate,)
-    return frozenset(hashlib.sha256(one).hexdigest() for one in octets)
-
-
-def public_key_info(certificate: bytes) -> bytes:
-    """The SubjectPublicKeyInfo of a certificate, DER as it stands there; empty where it is none.
-
-    RFC 5280 s4.1: the seventh field of tbsCertificate, the sixth where there is no version.
-    """
-    outer = _read_element(certificate, 0)
-    inner = _read_element(certificate, outer.start)
-    at = inner.start
-    if certificate[at : at + 1] == b"\xa0":  # [0] version
-        at = _read_element(certificate, at).end
-    for _ in ("serialNumber", "signature", "issuer", "validity", "subject"):
-        at = _read_element(certificate, at).end
-    end = _read_element(certificate, at).end
-    return certificate[at:end] if at < end <= inner.end <= outer.end <= len(certificate) else b""
-
-
-class _Element(msgspec.Struct, frozen=True):
-    """Where a DER element's content starts and ends."""
-
-    start: int
-    end: int
-
-
-def _read_element(der: bytes, at: int) -> _Element:
-    """The element at ``at``; behind the end, or with a length nobody believes, it is empty."""
-    first = int.from_bytes(der[at + 1 : at + 2], "big")
-    start = at + 2
-    if first < 0x80:
-        return _Element(start, start + first)
-    start += first & 0x7F
-    length = int.from_bytes(der[at + 2 : start][:4], "big")
-    return _Element(start, start + min(length, CERTIFICATE_OCTETS_MAX))
 
 
 def _refuse_password() -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from smppd.config import TlsConfig, check, load
+from smppd.config.model import BreakerConfig
 from tests.config.house import CARRIER, add_carrier, only_problem, problems_of, write_config
 from tests.config.pem import CERTIFICATE, ENCRYPTED_KEY, KEY
 
@@ -255,8 +256,50 @@ def test_two_carriers_cannot_wait_on_one_address(tmp_path: Path) -> None:
     assert problem.wrong == "carrier 'alpha' waits on 0.0.0.0:2776 too"
 
 
+@pytest.mark.parametrize("table", ["breaker", "addresses", "tlvs", 'tlvs."0x1400"', "status"])
+def test_keys_below_any_table_are_sent_above_it(tmp_path: Path, table: str) -> None:
+    row = 'type = "string"\nvalue = "5"\n' if "." in table else ""
+
+    problem = only_problem(write_alpha(tmp_path, f"[{table}]\n{row}throughput = 100\n"))
+
+    shown = table.replace('"', "")
+    assert problem.key == f"{shown}.throughput"
+    assert problem.wrong == f"is a key of the carrier, not of [{shown}]"
+    assert problem.remedy == f"move it above [{shown}]"
+
+
+def test_window_of_the_breaker_is_its_own(tmp_path: Path) -> None:
+    alpha = load(write_alpha(tmp_path, "[breaker]\nwindow = 90\n")).carriers["alpha"]
+
+    assert (alpha.breaker.window, alpha.window) == (90.0, 10)
+
+
 def test_keys_below_tls_are_sent_above_it(tmp_path: Path) -> None:
     problem = only_problem(write_alpha(tmp_path, '[tls]\nminimum = "1.3"\nwindow = 5\n'))
 
     assert (problem.key, problem.line) == ("tls.window", 7)
     assert problem.remedy == "move it above [tls]"
+
+
+def test_breaker_is_read_with_its_defaults(tmp_path: Path) -> None:
+    write_alpha(tmp_path, "[breaker]\nshare = 0.8\nminimum = 100\n")
+
+    breaker = load(tmp_path).carriers["alpha"].breaker
+
+    assert breaker == BreakerConfig(share=0.8, window=60.0, minimum=100, cool_down=30.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("share = 1.5", "1.5 is not a share from 0 (off) to 1"),
+        ("minimum = 0", "0 is not a number of segments from 1 to 1000000"),
+        ("cool_down = 0", "0 is not a number of seconds above 0, at most a day"),
+        ("cooldown = 5", "unknown key 'cooldown'"),
+    ],
+)
+def test_breaker_that_makes_no_sense_is_named(tmp_path: Path, line: str, wrong: str) -> None:
+    problem = only_problem(write_alpha(tmp_path, f"[breaker]\n{line}\n"))
+
+    assert problem.key.startswith("breaker.")
+    assert problem.wrong == wrong

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import trustme
 
 from smppd.config import check, load
 from smppd.config.check import WARNINGS_MAX, is_this_host
@@ -297,3 +299,39 @@ def test_file_in_a_closed_directory_is_read_by_nobody_else(open_directory: Path)
 )
 def test_this_host_is_known(host: str, is_here: bool) -> None:
     assert is_this_host(host) is is_here
+
+
+# -- certificates -----------------------------------------------------------------------------
+
+
+def write_own_certificate(directory: Path, end: datetime) -> None:
+    """Alpha with a certificate of ours that is valid until ``end``."""
+    write_config(directory, carrier=CARRIER + '[tls]\ncert = "ours.pem"\n')
+    ours = trustme.CA().issue_cert("smppd@example.net", not_after=end)
+    ours.private_key_and_cert_chain_pem.write_to_path(directory / "ours.pem")
+    (directory / "ours.pem").chmod(0o600)
+
+
+@pytest.mark.parametrize(
+    ("days", "text"),
+    [
+        (13.5, "our certificate is valid for 13 days more"),
+        (0.5, "our certificate is valid for 0 days more"),
+        (-0.5, "our certificate has expired"),
+    ],
+)
+def test_own_certificate_that_ends_soon_is_named(tmp_path: Path, days: float, text: str) -> None:
+    end = datetime(2051, 2, 3, 4, 5, 6, tzinfo=UTC)
+    write_own_certificate(tmp_path, end)
+
+    (warning,) = check(tmp_path, now=end.timestamp() - days * 86_400)
+
+    assert (warning.key, warning.line, warning.text) == ("tls.cert", 6, text)
+
+
+def test_own_certificate_with_time_left_is_not_named(tmp_path: Path) -> None:
+    end = datetime(2049, 12, 31, tzinfo=UTC)  # a UTCTime: from 2050 on it is a GeneralizedTime
+    write_own_certificate(tmp_path, end)
+
+    assert check(tmp_path, now=end.timestamp() - 14 * 86_400) == []
+    assert check(tmp_path) == []

@@ -79,12 +79,27 @@ def test_changed_password_is_not_shown(old: Config) -> None:
     assert compare(old, new) == [ConfigChange("carrier", "alpha", "changed", "password changed")]
 
 
+def test_changed_addresses_and_tlvs_are_named_by_their_keys(old: Config) -> None:
+    lines = '[addresses]\nplus = true\n[tlvs]\n"0x14AB" = { type = "string", value = "11" }\n'
+    new = changed(old.directory, "carriers/alpha.toml", CARRIER + lines)
+
+    assert [c.detail for c in compare(old, new)] == [
+        "addresses.plus false -> true, tlvs 0x14ab none -> 3131"
+    ]
+
+
 def test_changed_tls_is_named_by_its_keys(old: Config) -> None:
     before = changed(old.directory, "carriers/alpha.toml", CARRIER + "tls = {}\n")
     after = changed(old.directory, "carriers/alpha.toml", CARRIER + '[tls]\nminimum = "1.3"\n')
 
     assert [c.detail for c in compare(old, before)] == ["tls none -> set"]
     assert [c.detail for c in compare(before, after)] == ["tls changed (minimum)"]
+
+
+def test_changed_breaker_is_named_by_its_keys(old: Config) -> None:
+    new = changed(old.directory, "carriers/alpha.toml", CARRIER + "[breaker]\nshare = 0.2\n")
+
+    assert [c.detail for c in compare(old, new)] == ["breaker.share 0.5 -> 0.2"]
 
 
 def test_added_and_removed_carriers_are_named(old: Config) -> None:
@@ -112,7 +127,7 @@ def test_currency_and_fallback_are_named(old: Config) -> None:
 
     assert compare(old, changed(old.directory, "routing.toml", text)) == [
         ConfigChange("routing", "currency", "changed", "USD -> EUR"),
-        ConfigChange("routing", "fallback", "changed", "False -> True"),
+        ConfigChange("routing", "fallback", "changed", "false -> true"),
     ]
 
 

@@ -16,14 +16,18 @@ import trio
 from smppd import faults
 from smppd.api.controls import ControlFault
 from smppd.api.outbox import Outbox
-from smppd.api.views import BackupView
+from smppd.api.requests import Export
+from smppd.api.views import BackupView, ExportedView
 from smppd.daemon.keeping import Keeping
 from smppd.routing.msisdn import NumberPlan
 from smppd.store import backup as module
 from smppd.store.backup import PARTIAL_FILE
+from smppd.store.changes import Change, InboundArrived
 from smppd.store.eventlog import JUMP
+from smppd.store.known import Place, Slice
+from smppd.text.header import Concatenation
 from smppd.traffic.commit import Committer
-from tests.house import Open
+from tests.house import START, Open
 from tests.processes import START_SECONDS_MAX, Child, Site, ask, is_answering
 
 Answer = dict[str, Any]
@@ -242,6 +246,65 @@ def test_export_tells_all_of_a_number_page_by_page(keeper: Keeper) -> None:
     assert export(keeper, "ACME") == []
     said = keeper.ask("export", number="ACME", after="elsewhere:00")
     assert said["code"] == "bad_request"
+
+
+async def test_segments_that_wait_are_exported_and_forgotten(open_house: Open) -> None:
+    """Two rows that wait, and what is known of a message that was told."""
+    house = open_house(inbound_apps=("shop",))
+    committer = Committer(house.store, house.dispatch, Outbox(), lambda: house.now)
+    keeping = Keeping(
+        house.store, committer, NumberPlan(), lambda: house.now, trio.to_thread.run_sync
+    )
+    joined = [Concatenation("udh8", 1, 3, 1), Concatenation("udh8", 1, 3, 2)]
+    joined += [Concatenation("udh8", 2, 2, 1), Concatenation("udh8", 2, 2, 2)]
+    house.commit([segment_of(one, "4915112345678") for one in joined])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(committer.run)
+        found = await keeping.export(Export("+4915112345678"))
+        assert isinstance(found, ExportedView)
+        shown = [one.inbound.text for one in found.records if one.inbound is not None]
+        assert shown == [None, None, "ab"]
+        done = await keeping.forget("+4915112345678")
+        assert (done.inbound, done.events) == (2, 1)
+        left = await keeping.export(Export("+4915112345678"))
+        assert isinstance(left, ExportedView)
+        assert left.records == []
+        nursery.cancel_scope.cancel()
+    assert house.store.know("inbound_parts", "4915112345678").found == []
+    assert house.store.statistics().inbound_waiting == 0
+
+
+async def test_segments_that_fall_due_meanwhile_are_not_told_of_a_number_that_is_forgotten(
+    open_house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = open_house(inbound_apps=("shop",))
+    committer = Committer(house.store, house.dispatch, Outbox(), lambda: house.now)
+    keeping = Keeping(
+        house.store, committer, NumberPlan(), lambda: house.now, trio.to_thread.run_sync
+    )
+    house.commit([segment_of(Concatenation("udh8", 1, 3, 1), "4915112345678")])
+    know = house.store.know
+
+    def know_late(place: Place, *args: Any, **named: Any) -> Slice:
+        if place == "inbound":
+            house.pass_time(601)
+        return know(place, *args, **named)
+
+    monkeypatch.setattr(house.store, "know", know_late)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(committer.run)
+        done = await keeping.forget("+4915112345678")
+        nursery.cancel_scope.cancel()
+    assert done.inbound == 1
+    assert house.events() == []
+
+
+def segment_of(joined: Concatenation, source: str) -> Change:
+    text = "ab"[joined.number - 1]
+    data = text.encode()
+    return InboundArrived(
+        "alpha", source, "12345", text, data, 0, 0, START, concatenation=joined
+    )  # fmt: skip
 
 
 def test_forget_empties_what_has_ended_and_cancels_what_waits(keeper: Keeper) -> None:

@@ -47,6 +47,7 @@ def carrier_view(name: str, *, statuses: dict[str, int], pace: float | None) -> 
         inbound=5,
         statuses=statuses,
         binds=[bind_view(0, "bound"), bind_view(1, "down")],
+        certificate_until=1_800_000_000_000,
     )
 
 

@@ -123,6 +123,16 @@ def test_other_elements_of_a_header_are_kept() -> None:
     assert (message.udh, message.raw, message.text) == ("0605040b8423f0", "01", "")
 
 
+def test_national_shift_tables_are_read_by_the_header_that_names_them() -> None:
+    form = Form(languages=(1,))
+    text = "ığdır" * 40
+    bodies = segment.split(text, "gsm7", form, 7)
+    pdus = [SubmitSm("4477", body, esm_class=c.ESM_UDHI) for body in bodies]
+    (message,) = join(records_of(pdus))
+    assert (message.text, message.total) == (text, 2)
+    assert [record.text for record in records_of(pdus)] == [text[:149], text[149:]]
+
+
 @pytest.mark.parametrize(
     ("octets", "data_coding", "alphabet", "text"),
     [

@@ -22,6 +22,7 @@ from smppd.smpp.signals import (
     SubmitAnswered,
 )
 from smppd.text import segment
+from smppd.text.segment import Alphabet
 from tests.simulator.esme import (
     Client,
     bound,
@@ -188,6 +189,27 @@ def test_text_is_written_in_the_data_coding_it_is_given(
 ) -> None:
     (delivery,) = phones(inbound("é", data_coding=data_coding)).take(0.0)
     assert (delivery.pdu.short_message, delivery.pdu.data_coding) == (octets, written)
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "octets", "written"),
+    [("gsm7", b"\x05", 0), ("latin1", b"\xe9", 0), ("ascii", b"\x00\xe9", 8)],
+)
+def test_text_is_written_in_what_data_coding_0_means_there(
+    alphabet: Alphabet, octets: bytes, written: int
+) -> None:
+    profile = Profile(Behaviour(default_alphabet=alphabet), inbound=(inbound("é"),))
+    (delivery,) = Phones(profile, 0, "alpha").take(0.0)
+    assert (delivery.pdu.short_message, delivery.pdu.data_coding) == (octets, written)
+
+
+async def test_phone_answers_in_what_data_coding_0_means_there(autojump_clock: Clock) -> None:
+    replies = (Reply(texts=("Où ?",)),)
+    profile = Profile(Behaviour(default_alphabet="latin1"), replies=replies)
+    async with bound(carrier_of(profile)) as client:
+        await client.submit(asking(b"hi"))
+        await client.receive(2)
+    assert client.delivered()[0].short_message == b"O\xf9 ?"
 
 
 @pytest.mark.parametrize(("data_coding", "written"), [(None, 4), (0xF5, 0xF5)])

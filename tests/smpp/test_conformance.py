@@ -244,7 +244,7 @@ def test_e04_a_response_or_a_nack_is_never_nacked(command_id: int) -> None:
 # 5
 
 
-@pytest.mark.parametrize("command_status", [0x22, 0x100, 0x410, 1375, 0xFFFFFFFF])
+@pytest.mark.parametrize("command_status", [0x22, 0x200, 0x410, 1375, 0xFFFFFFFF])
 def test_e05_any_command_status_is_an_answer_and_has_a_name(command_status: int) -> None:
     (answered,) = waiting_esme().receive_data(raw(c.SUBMIT_SM_RESP, 2, command_status), 0.0)
     assert answered == SubmitAnswered("a", command_status, "", 2)

@@ -410,3 +410,20 @@ def test_rule_13_esm_class_is_tested_by_mask(esm_class: int, marked: bool) -> No
 )
 def test_rule_13_unmarked_receipt_is_told_by_id_and_stat_word(body: bytes, looks: bool) -> None:
     assert looks_like_receipt(body) == looks
+
+
+@pytest.mark.parametrize(
+    ("body", "looks"),
+    [
+        (b"id: sub:001 dlvrd:001 stat:DELIVRD", True),
+        (b"done date:2611220901 stat:DELIVRD", True),
+        (b"id:1 stat:DELIVRD", True),
+        (b"stat:DELIVRD err:000", False),
+        (b"id: stat:DELIVRD", False),
+        (b"sub:001 dlvrd:001 stat:whatever", False),
+    ],
+)
+def test_rule_13_without_an_id_another_field_must_stand_beside_the_stat_word(
+    body: bytes, looks: bool
+) -> None:
+    assert looks_like_receipt(body, needs_id=False) == looks

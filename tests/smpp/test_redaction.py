@@ -52,6 +52,14 @@ def test_header_of_user_data_stays_and_its_text_does_not() -> None:
     assert shown.short_message == UDH + b"xxxxxx"
 
 
+def test_text_that_slipped_into_the_field_of_a_time_is_overwritten() -> None:
+    slipped = b"\0\1\1+4915112345678\0\1\1ACME\0" + b"the code is 12\0"
+
+    shown = redact_body(constants.DELIVER_SM, slipped)
+
+    assert shown == b"\0\1\1+49151xxxxxxxx\0\1\1ACME\0the" + b"x" * 11 + b"\0"
+
+
 @pytest.mark.parametrize("octets", [b"Hello, this is no header at all", b"\x05ab", b"\x02\x00\x09"])
 def test_text_under_a_wrong_udhi_is_text(octets: bytes) -> None:
     pdu = SubmitSm("49151", octets, esm_class=constants.ESM_UDHI)

@@ -137,7 +137,11 @@ def test_an_answer_without_an_id_anyone_can_keep_has_none() -> None:
     esme.submit(submits("a"), 0.0)
     (sent,) = sent_by(esme)
     answer = raw(SUBMIT_SM_RESP, sent.sequence_number, body=b"x" * 300)
-    assert esme.receive_data(answer, 0.0) == [SubmitAnswered("a", 0, "", sent.sequence_number)]
+    number = sent.sequence_number
+    assert esme.receive_data(answer, 0.0) == [
+        PduRefused(SUBMIT_SM_RESP, number, "message_id is too long", b"x" * 300),
+        SubmitAnswered("a", 0, "", number),
+    ]
 
 
 def test_an_unknown_response_is_counted_and_not_fatal() -> None:

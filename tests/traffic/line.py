@@ -190,6 +190,7 @@ class Line:
         bind: int = 0,
         timers: Timers = TIMERS,
         lockstep: bool = False,
+        profile: LinkProfile | None = None,
     ) -> Tie:
         """A link that asks to be bound, and its SMSC."""
         slot = self.house.slot(carrier, bind)
@@ -203,7 +204,7 @@ class Line:
             torrent,
             session,
             slot,
-            LinkProfile(carrier, bind),
+            profile or LinkProfile(carrier, bind),
             committer=self.committer,
             dispatch=self.house.dispatch,
             store=self.house.store,
@@ -222,9 +223,12 @@ class Line:
         bind: int = 0,
         timers: Timers = TIMERS,
         lockstep: bool = False,
+        profile: LinkProfile | None = None,
     ) -> Tie:
         """A link that is bound."""
-        tie = self.open_link(carrier=carrier, bind=bind, timers=timers, lockstep=lockstep)
+        tie = self.open_link(
+            carrier=carrier, bind=bind, timers=timers, lockstep=lockstep, profile=profile
+        )
         await tie.smsc.accept_bind()
         while not self.house.slot(carrier, bind).is_up:
             await trio.lowlevel.checkpoint()

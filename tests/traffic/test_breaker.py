@@ -205,6 +205,16 @@ def test_a_reload_changes_the_rules_and_not_the_state() -> None:
     assert (breaker.state, breaker.until) == ("open", 130.0)
 
 
+def test_a_longer_window_forgets_in_its_time_what_a_shorter_one_has_counted() -> None:
+    breaker = Breaker(0.5, window=6.0, minimum=20, cool_down=30.0)
+    breaker.note(0, 19, 100_000.0)
+    breaker.set_rules(0.5, 600.0, 20, 30.0)
+    breaker.note(1, 1, 200_000.0)
+    assert breaker.state == "closed"
+    statistics = breaker.statistics(200_000.0)
+    assert (statistics.outcomes, statistics.errors) == (2, 1)
+
+
 def test_changes_that_nobody_logs_are_bounded() -> None:
     breaker = make_breaker()
     for second in range(100):

@@ -55,6 +55,14 @@ class Centre:
         self._streams.append(stream)
         return Smsc(stream)
 
+    def accept_nowait(self) -> None:
+        """The next connection, which is there already; else BlockingIOError."""
+        self._streams.append(trio.SocketStream(_accept_nowait(self._listener)))
+
+    async def listen_again(self) -> None:
+        """On the same port."""
+        (self._listener,) = await trio.open_tcp_listeners(self.port, host="127.0.0.1")
+
     async def accept_bound(self, keeper: BindKeeper) -> Smsc:
         """The next connection, bound."""
         smsc = await self.accept()
@@ -104,8 +112,9 @@ def keep(
     tls: Tls | None = None,
     listener: OutbindListener | None = None,
     host: str = "127.0.0.1",
+    **fields: float,
 ) -> BindKeeper:
-    """A keeper of one bind of alpha, not running yet."""
+    """A keeper of one bind of alpha, not running yet; ``fields`` are its endpoint's."""
     house = centre.line.house
     endpoint = Endpoint(
         host,
@@ -116,6 +125,7 @@ def keep(
         reconnect_max=WAIT_MAX,
         reconnect_refused=WAIT_REFUSED,
         tls=tls,
+        **fields,  # type: ignore[arg-type]
     )
     return BindKeeper(
         house.slot("alpha", bind),
@@ -127,6 +137,14 @@ def keep(
         wall=centre.line.wall,
         listener=listener,
     )
+
+
+def _accept_nowait(listener: trio.SocketListener) -> trio.socket.SocketType:
+    """By the system's own call: Trio's waits."""
+    number = os.dup(listener.socket.fileno())
+    with socket.socket(fileno=number) as plain:
+        accepted, _ = plain.accept()
+    return trio.socket.from_stdlib_socket(accepted)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -152,6 +170,21 @@ async def test_wait_doubles_up_to_its_bound_and_is_jittered(
             assert keeper.status.state == "down"
             assert keeper.status.reason == "cannot connect: Connection refused"
             await centre.check_wait(keeper, seconds)
+        nursery.cancel_scope.cancel()
+
+
+async def test_centre_that_hangs_up_instead_of_answering_the_bind_is_told_so(
+    tmp_path: Path, autojump_clock: Clock
+) -> None:
+    async with open_centre(tmp_path, autojump_clock) as centre, trio.open_nursery() as nursery:
+        keeper = keep(centre)
+        nursery.start_soon(keeper.run)
+        smsc = await centre.accept()
+        assert await smsc.stream.receive_some()
+        await smsc.stream.aclose()
+        await until(lambda: keeper.status.state == "down")
+        told = "the SMSC closed the stream and did not answer the bind"
+        assert keeper.status.reason == told
         nursery.cancel_scope.cancel()
 
 
@@ -197,7 +230,7 @@ async def test_refused_credentials_wait_long_and_a_refusal_for_now_does_not(
         keeper = keep(centre)
         nursery.start_soon(keeper.run)
         for status, seconds in (
-            (constants.ESME_RALYBND, 1.0),
+            (constants.ESME_RALYBND, WAIT_MAX / 2),
             (constants.ESME_RINVPASWD, WAIT_REFUSED),
             (constants.ESME_RINVSYSID, WAIT_REFUSED),
         ):
@@ -376,7 +409,7 @@ async def test_work_that_comes_while_a_sleeper_binds_does_not_shorten_its_wait(
         await centre.line.submit("r1")
         await smsc.refuse_bind(constants.ESME_RALYBND)
         await until(lambda: keeper.status.state == "refused")
-        await centre.check_wait(keeper, 1.0)
+        await centre.check_wait(keeper, WAIT_MAX / 2)
         nursery.cancel_scope.cancel()
 
 

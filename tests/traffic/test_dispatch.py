@@ -9,6 +9,7 @@ from smppd.smpp.constants import TLV_MESSAGE_PAYLOAD
 from smppd.smpp.data_sm import DataSm
 from smppd.smpp.session import Submit
 from smppd.store.changes import GivenBack, Verdict
+from smppd.traffic.compose import build_data
 from smppd.traffic.places import STALE_ROWS_MAX
 from tests.house import House, Open, pdu_of, texts
 
@@ -91,7 +92,7 @@ def test_take_hands_over_what_was_granted_in_its_order(open_house: Open) -> None
 
 def test_carrier_that_wants_data_sm_is_given_it(open_house: Open) -> None:
     house = open_house()
-    house.states["alpha"].submit_command = "data_sm"
+    house.states["alpha"].build = build_data
     house.up()
     submit_each(house, "r1")
     (submit,) = house.take()

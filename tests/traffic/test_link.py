@@ -8,17 +8,13 @@ import pytest
 import trio
 import trio.testing
 
-from smppd.routing.table import Route
 from smppd.smpp import constants
 from smppd.smpp.data_sm import DataSm
 from smppd.smpp.pdu import DeliverSm, encode_deliver_sm
 from smppd.smpp.session import Deliver, Timers
 from smppd.smpp.signals import AlertReceived, PduRefused
 from smppd.smpp.sundry import AlertNotification
-from smppd.store.changes import Change, Doubted, GivenBack
-from smppd.store.keys import pack_tag
-from smppd.traffic.link import END_SEGMENTS_MAX, FLUSH_SECONDS_MAX, _cut
-from tests.house import House, tag_of
+from smppd.traffic.link import FLUSH_SECONDS_MAX
 from tests.smpp.pair import raw
 from tests.traffic.line import TIMERS, Tie, open_line, text_of
 
@@ -268,6 +264,21 @@ async def test_smsc_that_stops_reading_ends_the_link_and_what_was_written_is_dou
         assert "maybe_duplicate" not in line.house.events()[2]
 
 
+async def test_what_is_granted_while_the_last_octets_cannot_be_written_is_not_lost(
+    tmp_path: Path, autojump_clock: Clock
+) -> None:
+    async with open_line(tmp_path, carriers=ALPHA) as line:
+        tie = await line.bind(lockstep=True)
+        with trio.move_on_after(1):  # of the nack that follows nothing is read
+            await tie.smsc.stream.send_all(bytes(16))
+        await line.submit("r1", receipt=False)
+        await tie.wait_end()
+        again = await line.bind()
+        with trio.fail_after(60):
+            await again.smsc.answer(await again.smsc.take_submits(1))
+        assert await line.wait_told(1) == [("r1", "sent")]
+
+
 @pytest.mark.parametrize("rest", [b"", b"\x00\x00\x00\x40\x80\x00"])
 async def test_stream_that_ends_leaves_doubt_of_what_was_not_answered(
     tmp_path: Path, autojump_clock: Clock, rest: bytes
@@ -502,36 +513,3 @@ async def test_smsc_that_answers_no_enquire_link_is_left(
         end = await tie.wait_end()
         assert end.reason == "enquire_link unanswered"
         assert trio.current_time() == pytest.approx(40.0)
-
-
-# --- a lost bind in parts ---
-
-
-def test_lost_bind_is_told_in_parts_what_was_never_written_first() -> None:
-    """After a crash between two parts all that is still granted is doubt."""
-    tags = [pack_tag(number, 0) for number in range(500)]
-    changes: list[Change] = [Doubted("alpha", 0, tags, 7), GivenBack("alpha", 0, tags[:3], 7)]
-    parts = [part for (part,) in _cut(changes)]
-    assert [type(part) for part in parts] == [GivenBack, Doubted, Doubted, Doubted]
-    doubted = [part for part in parts if isinstance(part, Doubted)]
-    assert [tag for part in doubted for tag in part.tags] == tags
-    assert max(len(part.tags) for part in doubted) == END_SEGMENTS_MAX
-
-
-def test_message_whose_segments_stand_far_apart_in_the_window_is_doubted_at_once(
-    tmp_path: Path,
-) -> None:
-    house = House(
-        tmp_path, window=400, carriers=ALPHA, routes=[Route("49", "alpha", "0.01")]
-    )  # as after a throttled segment, which goes out again behind the others
-    house.up()
-    house.submit("long", text="x" * 306, segments=2)
-    first, second = (tag_of(one) for one in house.take())
-    house.submit(*[f"s{number}" for number in range(250)])
-    others = [tag_of(one) for one in house.take()]
-    house.dispatch.bind_down(house.slot())
-    for part in _cut([Doubted("alpha", 0, [first, *others, second], house.now)]):
-        house.commit(part)
-    told = [event["resend"] for event in house.events() if event["ref"] == "long"]
-    assert told == [True]
-    house.close()

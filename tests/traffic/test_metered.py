@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+import pytest
 import trio
 import trio.testing
 
@@ -114,3 +115,36 @@ async def test_nothing_spins_while_what_was_read_waits_for_its_commit(
 
     async with ours, theirs:
         assert not await meter.wait_read_empty(is_late)
+
+
+async def test_a_socket_takes_at_once_what_it_has_room_for_and_the_rest_by_waiting() -> None:
+    plain, peer = socket_streams()
+    stream = MeteredStream(plain)
+    octets = b"x" * 8_000_000
+    received = bytearray()
+
+    async def read() -> None:
+        async for data in peer:
+            received.extend(data)
+
+    sent = stream.send_nowait(octets)
+    assert 0 < sent < len(octets)
+    assert stream.send_nowait(octets[sent:]) == 0
+    async with peer, trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await stream.send_all(octets[sent:])
+        await stream.aclose()
+    assert len(received) == len(octets)
+
+
+async def test_what_is_no_plain_socket_takes_nothing_at_once() -> None:
+    ours, _ = trio.testing.memory_stream_pair()
+    assert MeteredStream(ours).send_nowait(b"x") == 0
+
+
+async def test_a_socket_whose_peer_has_left_says_so_at_once() -> None:
+    plain, peer = socket_streams()
+    await peer.aclose()
+    async with MeteredStream(plain) as stream:
+        with pytest.raises(OSError, match="Broken pipe"):
+            stream.send_nowait(b"x")

@@ -29,7 +29,10 @@ from smppd.store.changes import (
     ReceiptArrived,
     Verdict,
 )
-from smppd.traffic.settle import VERDICTS, LinkProfile, read_text, settle
+from smppd.text.header import Concatenation
+from smppd.text.reading import Piece, read_pieces
+from smppd.text.segment import Form
+from smppd.traffic.settle import VERDICTS, LinkProfile, settle
 
 AT = 1_795_292_101_000
 ALPHA = LinkProfile("alpha", 1)
@@ -64,7 +67,7 @@ def settle_inbound(signal: DeliverReceived) -> InboundArrived:
 
 
 def settle_receipt(signal: DeliverReceived, profile: LinkProfile = ALPHA) -> ReceiptArrived:
-    (change,) = settle([signal], profile, AT).changes
+    change, *_ = settle([signal], profile, AT).changes
     assert isinstance(change, ReceiptArrived)
     return change
 
@@ -202,6 +205,51 @@ def test_header_of_user_data_is_no_text() -> None:
     assert change.data == data
 
 
+@pytest.mark.parametrize(
+    ("header", "joined"),
+    [
+        ("050003070201", Concatenation("udh8", 7, 2, 1)),
+        ("06080401070302", Concatenation("udh16", 0x0107, 3, 2)),
+        ("0605040b8423f0", None),
+    ],
+)
+def test_header_says_which_segment_of_a_message_it_is(
+    header: str, joined: Concatenation | None
+) -> None:
+    udh = bytes.fromhex(header)
+    change = settle_inbound(deliver(udh + b"half", esm_class=constants.ESM_UDHI))
+    assert (change.concatenation, change.udh, change.text) == (joined, udh, "half")
+    assert settle_inbound(deliver(udh + b"half")).concatenation is None  # not marked as a header
+
+
+def test_sar_tlvs_say_which_segment_of_a_message_it_is() -> None:
+    tlvs = {
+        constants.TLV_SAR_MSG_REF_NUM: b"\x01\x07",
+        constants.TLV_SAR_TOTAL_SEGMENTS: b"\x03",
+        constants.TLV_SAR_SEGMENT_SEQNUM: b"\x02",
+    }
+    assert settle_inbound(deliver(tlvs=tlvs)).concatenation == Concatenation("sar", 0x0107, 3, 2)
+    for missing in tlvs:
+        rest = {tag: value for tag, value in tlvs.items() if tag != missing}
+        assert settle_inbound(deliver(tlvs=rest)).concatenation is None
+    tlvs[constants.TLV_SAR_SEGMENT_SEQNUM] = b"\x04"
+    assert settle_inbound(deliver(tlvs=tlvs)).concatenation is None
+
+
+@pytest.mark.parametrize(
+    ("form", "data", "text"),
+    [
+        (Form(default_alphabet="latin1"), b"@caf\xe9", "@café"),
+        (Form(default_alphabet="ascii"), b"[$]", "[$]"),
+        (Form(packed=True), bytes.fromhex("c8329bfd06"), "Hello"),
+    ],
+)
+def test_text_is_read_as_its_carrier_writes_it(form: Form, data: bytes, text: str) -> None:
+    (change,) = settle([deliver(data)], LinkProfile("alpha", 1, form=form), AT).changes
+    assert isinstance(change, InboundArrived)
+    assert change.text == text
+
+
 def test_payload_in_a_tlv_is_the_text() -> None:
     change = settle_inbound(deliver(b"", tlvs={constants.TLV_MESSAGE_PAYLOAD: b"long"}))
     assert change.text == "long"
@@ -216,7 +264,7 @@ def test_no_octets_of_a_phone_are_too_odd_to_be_kept_and_told(
     data: bytes, data_coding: int, esm_class: int
 ) -> None:
     signal = deliver(data, data_coding=data_coding, esm_class=esm_class)
-    (change,) = settle([signal], ALPHA, AT).changes
+    change, *_ = settle([signal], ALPHA, AT).changes
     msgspec.json.encode(change)
 
 
@@ -224,6 +272,6 @@ def test_no_octets_of_a_phone_are_too_odd_to_be_kept_and_told(
 def test_text_that_is_read_can_be_written_as_json(
     data: bytes, data_coding: int, has_udh: bool
 ) -> None:
-    text = read_text(data, data_coding, has_udh=has_udh)
+    text = read_pieces([Piece(data, data_coding, has_udh)], Form()).text
     assert text is not None
     assert msgspec.json.decode(msgspec.json.encode(text)) == text

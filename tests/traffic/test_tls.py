@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from smppd.config.certificate import fingerprints, own_valid_until, public_key_info, valid_until
 from smppd.config.model import TlsConfig
 from smppd.smpp import constants
 from smppd.smpp.pdu import DeliverSm
@@ -30,8 +31,6 @@ from smppd.traffic.tls import (
     TlsFault,
     build_tls,
     describe_break,
-    fingerprints,
-    public_key_info,
     start_tls,
 )
 from tests.traffic.line import Smsc
@@ -240,6 +239,21 @@ def test_what_is_no_certificate_has_no_key_and_never_raises(octets: bytes) -> No
     assert hashlib.sha256(octets).hexdigest() in fingerprints(octets)
 
 
+def test_the_end_is_where_openssl_finds_it() -> None:
+    for pem in (CARRIER.cert_chain_pems[0], EXPIRED.cert_chain_pems[0]):
+        der = ssl.PEM_cert_to_DER_cert(pem.bytes().decode())
+        end = int(x509.load_der_x509_certificate(der).not_valid_after_utc.timestamp())
+        assert valid_until(der) == end
+        assert own_valid_until("a key, and then\n" + pem.bytes().decode()) == end
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=80) | st.integers(0, len(DER) - 1).map(lambda length: DER[:length]))
+def test_what_is_no_certificate_has_no_end_that_anybody_could_read(octets: bytes) -> None:
+    assert valid_until(octets) in (0, valid_until(DER))
+    assert own_valid_until(octets.decode("latin-1")) == 0
+
+
 # --- a bind over it ---
 
 
@@ -332,25 +346,31 @@ async def test_a_handshake_that_hangs_is_given_up_in_time(
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("octets", [b"\x17\x03\x03\x00\x20" + bytes(32), b"HTTP/1.1 502 Bad\r\n"])
 async def test_garbage_in_the_middle_of_a_stream_ends_the_link_and_doubts_what_was_open(
-    tmp_path: Path, autojump_clock: Clock
+    octets: bytes, version: ssl.TLSVersion, tmp_path: Path, autojump_clock: Clock
 ) -> None:
+    context = server_context()
+    context.maximum_version = version
     async with open_centre(tmp_path, autojump_clock) as centre, trio.open_nursery() as nursery:
         keeper = keep(centre, tls=tls_of(tmp_path))
         nursery.start_soon(keeper.run)
-        smsc = await accept_secure(centre, server_context())
+        smsc = await accept_secure(centre, context)
         await smsc.accept_bind()
         await until(lambda: keeper.status.state == "bound")
         line = centre.line
         await line.submit("r0")
         await smsc.take_submits(1)
         assert isinstance(smsc.stream, trio.SSLStream)
-        await smsc.stream.transport_stream.send_all(b"\x17\x03\x03\x00\x20" + bytes(32))
+        await smsc.stream.transport_stream.send_all(octets)
         await until(lambda: keeper.status.state == "down")
-        assert keeper.status.reason.startswith("the stream broke: ")
+        assert keeper.status.reason == (
+            "the stream broke: octets came that are no TLS of this connection"
+        )
         assert line.house.told() == [("r0", "uncertain")]
         await centre.check_wait(keeper, 1.0)
-        again = await accept_secure(centre, server_context())  # over TLS, as ever
+        again = await accept_secure(centre, context)  # over TLS, as ever
         await again.accept_bind()
         await until(lambda: keeper.status.state == "bound")
         nursery.cancel_scope.cancel()
