@@ -42,7 +42,7 @@ from smppd.smpp.pdu import (
     relative_time,
 )
 from smppd.smpp.receipt import read_receipt
-from smppd.store import life
+from smppd.store import said
 from smppd.store.events import encode_event
 from smppd.store.records import encode_record
 from smppd.terminal import print_table
@@ -200,7 +200,7 @@ def _receipt_cases() -> Iterator[Case]:
 def make_event_cases(pipeline: Pipeline) -> Iterator[Case]:
     """What needs a message that the store has: ``pipeline`` has made a step or more."""
     message = pipeline.accepted_message()
-    fact = life.Fact("delivered", err="000")
+    fact = said.Fact("delivered", err="000")
     yield Case("build_submit", lambda: build_submit(message, 0, MILLISECONDS))
     yield Case("encode_record", lambda: encode_record(message))
     yield Case("encode_event", lambda: encode_event(message, fact, 41, MILLISECONDS, "EUR"))

@@ -68,7 +68,9 @@ Rooms, file by file (``policy`` is drawn, and not built yet):
     ``talk``       one conversation with the daemon       ``show``        answers, events, status
     ``tables``     the other answers                      ``trace``       a message's life
     ``masking``    what is not shown                      ``times``       as people write them
-    ``keeping``    backup, export, forget
+    ``keeping``    backup, export, forget                 ``levers``      a carrier, by hand
+    ``codes``      what a command_status means            ``codebook``    docs/errors.md
+    ``asking``     a carrier, and what it said
 ``terminal`` exit codes and tables     ``demo/``    every outcome planned, then checked
     ``plan``       what is sent, and what must become of it
     ``stage``      its two processes                      ``report``      its tables
@@ -87,19 +89,22 @@ Rooms, file by file (``policy`` is drawn, and not built yet):
     ``views``      its state in the protocol's words      ``sockets``     ours, or systemd's
     ``heartbeat``  signs of life for systemd              ``health``      when failover begins
     ``minute``     what each carrier did                  ``outside``    all it gets from there
-    ``descriptors`` how many apps there may be
-    ``disk``       when it is full, for the log
+    ``descriptors`` how many apps there may be            ``hinting``     which key fits better
+    ``disk``       when it is full, for the log           ``certificates`` which will end
     ``keeping``    backup, export, forget                 ``garbage``    when it is collected
+    ``levers``     a carrier asked, tapped; the quarantine
 ``metrics/`` for Prometheus
     ``measures``   every metric, one table                ``server``      a page over HTTP
     ``lag``        how late the loop is                   ``passes``     how long it is busy
 ``config/``  typed TOML, every problem at once
     ``model``      every key, its bounds and its default  ``load``        a whole directory
     ``tables``     a table becomes a struct, key by key   ``values``      durations, sizes, users
+    ``inbound_rules`` whose messages from phones are      ``verdicts``    what a carrier means
     ``source``     the one file that reads TOML           ``daemon_file`` smppd.toml
     ``carrier_file`` a carrier, its password and TLS      ``routing_file`` routes and sheets
     ``check``      what is allowed and hardly meant       ``diff``        what a reload changes
     ``modes``      what other users could read or write
+    ``submits``    addresses and TLVs of a carrier        ``certificate`` its key, and its end
 ``smpp/``    the wire, without I/O
     ``constants``  spec names, their numbers              ``pdu``         our codec of the hot four
     ``rare``       PDUs that make and end a bind          ``framing``     bytes to PDUs
@@ -110,21 +115,29 @@ Rooms, file by file (``policy`` is drawn, and not built yet):
     ``signals``    what a session reports                 ``session``     the traffic of one bind
     ``bind``       its states, from bind to unbind        ``timers``      their deadlines
     ``receipt``    a receipt from TLVs or text            ``receipt_text`` the keys of any text
-    ``message_id`` ids as receipts spell them
+    ``statuses``   what a command_status means            ``status_table`` cause, remedy, verdict
+    ``message_id`` ids as receipts spell them             ``capture``     a pcap file of links
+    ``redaction``  PDUs without what is nobody's business
 ``text/``    characters to user data, and data
     ``gsm7``, ``ucs2``  octets                            ``cuts``        where pieces end
-    ``segment``    how many, and in a carrier's form
+    ``segment``    how many, and in a carrier's form      ``packing``     8 septets in 7 octets
+    ``national``   tables of the languages                ``shifting``    which of them, and headers
+    ``smart``      what reads the same in GSM-7           ``reading``     text by data_coding
+    ``header``     what a user data header says
 ``routing/`` who takes it, at what cost
     ``msisdn``     numbers                                ``sender``      source addresses
     ``table``      who takes a number, and what moved     ``offers``      its words
     ``finding``    a number's offers, when it comes       ``sheet``       a rate sheet from CSV
     ``compile``    all offers of all prefixes             ``choice``      what a message may take
+    ``inbound``    whose a message from a phone is
 ``store/``   LMDB, synchronous
     ``changes``    what can happen                        ``records``     what is kept
     ``store``      one transaction a batch                ``rules``       the configuration's say
     ``ledger``     a batch in order; what granters ask    ``book``        its tables, and one step
     ``proposals``  what apps submit and take              ``outcomes``    what became of grants
     ``receipts``   what carriers tell us later            ``orders``      cancel, resolve, modes
+    ``inbound``    messages from phones, told             ``reassembly``  their segments
+    ``threads``    which message a phone answers
     ``life``       a message, step by step                ``fitting``     into a carrier's form
     ``messages``   the one copy in memory, and its row    ``waiting``     the queue's rows
     ``grants``     what may be on a wire                  ``modes``       paused and drained ones
@@ -136,9 +149,12 @@ Rooms, file by file (``policy`` is drawn, and not built yet):
     ``references`` which number joins the segments        ``retention``   what ages out
     ``tags``       the messages of a campaign             ``search``      found by what is known
     ``view``       a message as ``query`` shows it        ``trace``       and with every step
+    ``quarantine`` what nobody could read                 ``evidence``    its rows
     ``known``      what is known of a number              ``privacy``     and forgotten
     ``backup``     a copy of it all                       ``restore``     the first start on one
-    ``retiming``   when the clock was set back
+    ``retiming``   when the clock was set back            ``addresses``   is it one phone
+    ``awaited``    receipts found by their phone          ``shared_ids``  ids that name nobody
+    ``hints``      which key a carrier's receipts want    ``said``        what receipts say
     ``environment`` the file that opens LMDB
     ``claim``      who holds the directory                ``place``       on a disk of ours
     ``space``      the reserve, when the disk is full     ``layout``      files, tables, checksums
@@ -154,7 +170,11 @@ Rooms, file by file (``policy`` is drawn, and not built yet):
     ``compose``    a segment's submit_sm                  ``wall``        whether it was set
     ``link``       one stream: a reader and a writer      ``carrier``     keeps binds up
     ``tls``        whom we believe, and why not           ``outbind``     waits to be called
+    ``tap``        what goes over links, for a while      ``asking``      a carrier, by hand
     ``metered``    whether a stream was read empty        ``counts``      of one carrier's links
+    ``breaker``    when a failing carrier gets no more    ``dressing``    as a carrier wants it
+    ``writing``    one write, or why not                  ``ending``      a lost bind, in parts
+    ``wakeup``     for one task that waits
 ``api/``     the face for apps
     ``protocol``   lines to requests, answers to lines    ``requests``    one struct a verb
     ``fields``     the submit object                      ``answers``     one struct an answer

@@ -13,6 +13,7 @@ import faulthandler
 import os
 import signal
 import sys
+import time
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -152,7 +153,7 @@ def check(
     find = terminal.find_config if as_json else terminal.find_config_or_fail
     directory = find(config)
     try:
-        loaded = load(directory, terminal.find_credentials(), is_trial=True)
+        loaded = load(directory, terminal.find_credentials(), is_trial=True, now=time.time())
     except ConfigError as error:
         if as_json:
             problems = msgspec.to_builtins(error.problems)

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -96,6 +97,9 @@ class Commands(TyperGroup):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # as Typer has it
         """Runs the command line and ends the process; what is still buffered is written first."""
+        if sys.__stdout__ is None:  # whoever started us has closed it
+            complain("the output cannot be written", "stdout is closed", "write > FILE")
+            raise SystemExit(OUTPUT_FAILED)
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # a locale that cannot say it all
@@ -206,7 +210,7 @@ def load_or_fail(directory: Path | None) -> Config:
     """The whole configuration, or every problem of it on stderr and the end."""
     place = find_config_or_fail(directory)
     try:
-        return load(place, find_credentials())
+        return load(place, find_credentials(), now=time.time())
     except ConfigError as error:
         show_problems(place, error, sys.stderr)
         raise typer.Exit(BAD_CONFIG) from None

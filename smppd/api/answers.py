@@ -11,6 +11,8 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from smppd.text.smart import Replacement
+
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -28,14 +30,25 @@ class WelcomeAnswer(_Answer, frozen=True, tag="welcome"):
     answer_bytes_max: int
 
 
+class ReplacedView(msgspec.Struct, frozen=True):
+    """One character that smart encoding replaced, ``count`` times in this text."""
+
+    character: str
+    by: str
+    count: int
+
+
 class AcceptedAnswer(_Answer, frozen=True, tag="accepted"):
-    """To ``submit``: the message is on disk."""
+    """To ``submit``: the message is on disk. With ``replaced`` and ``segments_saved`` where smart
+    encoding changed its text."""
 
     ref: str
     id: str
     segments: int
     encoding: str
     duplicate: bool = False
+    replaced: tuple[ReplacedView, ...] | UnsetType = UNSET
+    segments_saved: int | UnsetType = UNSET
 
 
 class RejectedAnswer(_Answer, frozen=True, tag="rejected"):
@@ -76,7 +89,8 @@ class CancelledAnswer(_Answer, frozen=True, tag="cancelled"):
 
 class QuotedAnswer(_Answer, frozen=True, tag="quoted", omit_defaults=False):
     """To ``quote``. ``cost`` is the whole message's; ``blocked_by`` the code a submit would be
-    rejected with, ``reason`` its reason. None: not known, or nothing."""
+    rejected with, ``reason`` its reason. None: not known, or nothing. ``replaced`` and
+    ``segments_saved`` are there only where smart encoding would change the text."""
 
     currency: str
     segments: int | None = None
@@ -85,6 +99,8 @@ class QuotedAnswer(_Answer, frozen=True, tag="quoted", omit_defaults=False):
     cost: str | None = None
     blocked_by: str | None = None
     reason: str | None = None
+    replaced: tuple[ReplacedView, ...] | UnsetType = UNSET
+    segments_saved: int | UnsetType = UNSET
 
 
 class ErrorAnswer(_Answer, frozen=True, tag="error"):
@@ -107,6 +123,11 @@ Answer = (
     | ErrorAnswer
     | Raw  # one object already encoded: a message, or a control verb's view
 )
+
+
+def view_replaced(replaced: tuple[Replacement, ...]) -> tuple[ReplacedView, ...]:
+    """What smart encoding replaced, as the protocol shows it."""
+    return tuple(ReplacedView(one.character, one.by, one.count) for one in replaced)
 
 
 def wrap_answer(name: str, content: msgspec.Struct) -> Raw:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET
 
 from smppd.api.requests import (
+    AskCarrier,
     Backup,
     Carriers,
     Control,
@@ -23,26 +24,33 @@ from smppd.api.requests import (
     Find,
     Forget,
     Pause,
+    Quarantine,
+    QuarantineDrop,
     Reload,
     Resolve,
     Resume,
     Routes,
     Status,
+    Tap,
     Trace,
 )
 from smppd.api.views import (
     BackupView,
+    CarrierAnswersView,
     CarriersView,
     DoubtfulView,
+    DroppedView,
     ExplainedView,
     ExportedView,
     ForgottenView,
     FoundView,
     ModeView,
+    QuarantinedView,
     ReloadedView,
     ResolvedView,
     RoutesView,
     StatusView,
+    TapView,
     TraceView,
 )
 
@@ -108,8 +116,34 @@ class Controls(Protocol):
     async def forget(self, number: str) -> ForgottenView | ControlFault:
         """What is known of a number goes; durable before the answer."""
 
+    async def ask_carrier(self, asked: AskCarrier) -> CarrierAnswersView | ControlFault:
+        """query_sm or cancel_sm of a message's segments; the carrier's word, stored nowhere."""
 
-WAITING: Final = (Doubtful, Find, Reload, Pause, Resume, Drain, Resolve, Backup, Export, Forget)
+    async def tap(self, asked: Tap) -> TapView | ControlFault:
+        """A piece of what goes over a carrier's links."""
+
+    def quarantine(self, asked: Quarantine) -> QuarantinedView | ControlFault:
+        """What nobody could read."""
+
+    async def quarantine_drop(self, asked: QuarantineDrop) -> DroppedView | ControlFault:
+        """Rows of it go; durable before the answer."""
+
+
+WAITING: Final = (
+    Doubtful,
+    Find,
+    Reload,
+    Pause,
+    Resume,
+    Drain,
+    Resolve,
+    Backup,
+    Export,
+    Forget,
+    AskCarrier,
+    Tap,
+    QuarantineDrop,
+)
 """The verbs that may wait: each ends its batch, so that what follows it sees what it did."""
 
 ANSWER_TYPES: Final[dict[type[msgspec.Struct], str]] = {
@@ -124,6 +158,10 @@ ANSWER_TYPES: Final[dict[type[msgspec.Struct], str]] = {
     BackupView: "backed_up",
     ExportedView: "exported",
     ForgottenView: "forgotten",
+    CarrierAnswersView: "carrier_answers",
+    TapView: "tapped",
+    QuarantinedView: "quarantined",
+    DroppedView: "quarantine_dropped",
     ReloadedView: "reloaded",
     ModeView: "mode",
 }
@@ -141,6 +179,10 @@ ControlView = (
     | BackupView
     | ExportedView
     | ForgottenView
+    | CarrierAnswersView
+    | TapView
+    | QuarantinedView
+    | DroppedView
     | ReloadedView
     | ModeView
 )
@@ -179,3 +221,11 @@ async def serve_control(controls: Controls, request: Control) -> ControlView | C
             return await controls.export(request)
         case Forget(number):
             return await controls.forget(number)
+        case AskCarrier():
+            return await controls.ask_carrier(request)
+        case Tap():
+            return await controls.tap(request)
+        case Quarantine():
+            return controls.quarantine(request)
+        case QuarantineDrop():
+            return await controls.quarantine_drop(request)

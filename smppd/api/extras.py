@@ -107,6 +107,8 @@ def _find_clash(submit: Content) -> str | None:
         return "there is 'text' and 'data'; write one of them"
     if submit.encoding is not UNSET:
         return "'encoding' is of 'text'; leave it out, and write 'data_coding'"
+    if submit.smart_encoding is True:
+        return "'smart_encoding' is of 'text'; leave it out"
     if submit.flash is True:
         return "'flash' is of 'text'; leave it out, and write a 'data_coding' of class 0, like 240"
     return None

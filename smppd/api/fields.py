@@ -99,6 +99,7 @@ class Content(
     receipt: bool | UnsetType = UNSET
     ref: str | UnsetType = UNSET
     send_at: Time | UnsetType = UNSET
+    smart_encoding: bool | UnsetType = UNSET
     tag: str | UnsetType = UNSET
     text: str | UnsetType = UNSET
     tlv: Tlvs | UnsetType = UNSET

@@ -16,7 +16,7 @@ from typing import Final
 
 from msgspec import UNSET, Raw, structs
 
-from smppd.api.answers import QuotedAnswer
+from smppd.api.answers import QuotedAnswer, view_replaced
 from smppd.api.extras import NO_EXTRAS, find_end, has_extras, read_extras
 from smppd.api.fields import TAG_CHARACTERS_MAX, Content, find_meta_fault
 from smppd.api.placing import no_route, place, plan_content
@@ -26,7 +26,8 @@ from smppd.routing.sender import BadSender, read_sender
 from smppd.routing.table import RoutingTable
 from smppd.store.changes import NewMessage, Rejection
 from smppd.text import segment
-from smppd.text.segment import PLAIN_FORM, Form, Plan
+from smppd.text.segment import PLAIN_FORM, Form, NotEncodable, Plan
+from smppd.text.smart import Smart, Smartened, smarten
 
 DRAINING_RETRY_SECONDS: Final = 30
 """What ``draining`` advises: a restart has drained and is back within drain_timeout's default."""
@@ -84,6 +85,9 @@ class Intake:
 
         What no retry can mend comes first, ``draining`` last.
         """
+        is_smart = app.smart_encoding if submit.smart_encoding is UNSET else submit.smart_encoding
+        if is_smart and submit.data is UNSET:
+            return self._judge_smart(submit, app, now_ms)
         to, text, extras = submit.to, submit.text, None
         if is_rich := has_extras(submit):
             read = read_extras(submit, now_ms)
@@ -159,10 +163,55 @@ class Intake:
         """What ``quote`` would take if it were submitted now, by the first healthy carrier it may
         go to, and what would stand against it. What is not known is None."""
         verdict = self.judge(quote, app, now_ms)
-        view = self._view_place(quote, app, now_ms)
+        view = None
+        if app.smart_encoding if quote.smart_encoding is UNSET else quote.smart_encoding:
+            view = self._view_smart(quote, app, now_ms)
+        view = view or self._view_place(quote, app, now_ms)
         if isinstance(verdict, Rejection):
             return structs.replace(view, blocked_by=verdict.code, reason=verdict.reason)
         return view
+
+    def _judge_smart(self, submit: Content, app: AppConfig, now_ms: int) -> NewMessage | Rejection:
+        """The verdict on ``submit`` as smart encoding writes it, where that helps."""
+        plain = structs.replace(submit, smart_encoding=False)
+        if (smart := self._smarten(submit, app)) is None:
+            return self.judge(plain, app, now_ms)
+        verdict = self.judge(structs.replace(plain, text=smart.text), app, now_ms)
+        if isinstance(verdict, Rejection):
+            unchanged = self.judge(plain, app, now_ms)  # may be shorter, and cost less
+            return verdict if isinstance(unchanged, Rejection) else unchanged
+        before = _segments_without(submit, verdict.form)
+        after = verdict.units or verdict.segments
+        if verdict.encoding != "gsm7" or after > before:
+            return self.judge(plain, app, now_ms)
+        extras = structs.replace(
+            verdict.extras or NO_EXTRAS, smart=Smart(smart.replaced, before - after)
+        )
+        return structs.replace(verdict, extras=extras)
+
+    def _view_smart(self, quote: Content, app: AppConfig, now_ms: int) -> QuotedAnswer | None:
+        """The quote as smart encoding writes it; None where that does not help."""
+        if (smart := self._smarten(quote, app)) is None:
+            return None
+        view = self._view_place(structs.replace(quote, text=smart.text), app, now_ms)
+        before = _segments_without(quote, self._unusual.get(view.carrier or ""))
+        if view.encoding != "gsm7" or view.segments is None or view.segments > before:
+            return None
+        return structs.replace(
+            view, replaced=view_replaced(smart.replaced), segments_saved=before - view.segments
+        )
+
+    def _smarten(self, submit: Content, app: AppConfig) -> Smartened | None:
+        """The text as it could go to the first carrier; None: as it is."""
+        if submit.text is UNSET:
+            return None
+        form = PLAIN_FORM
+        if submit.to is not UNSET:
+            digits = self.numbers.judge(submit.to, app.default_region, app.strict_numbers)
+            found = self.table.route_set_for(digits) if isinstance(digits, str) else None
+            if found is not None:
+                form = self.forms.get(found.offers[0].carrier, PLAIN_FORM)
+        return smarten(submit.text, form.languages)
 
     def _view_place(self, quote: Content, app: AppConfig, now_ms: int) -> QuotedAnswer:
         unknown = QuotedAnswer(self.table.currency)
@@ -170,9 +219,9 @@ class Intake:
         if isinstance(extras, str) or (quote.text is UNSET and extras.data is None):
             return unknown
         plan = plan_content(quote, extras, PLAIN_FORM)
-        if not isinstance(plan, Plan):
-            return unknown
-        known = QuotedAnswer(self.table.currency, plan.segments, plan.encoding)
+        known = unknown
+        if isinstance(plan, Plan):
+            known = QuotedAnswer(self.table.currency, plan.segments, plan.encoding)
         if quote.to is UNSET:
             return known
         digits = self.numbers.judge(quote.to, app.default_region, app.strict_numbers)
@@ -187,6 +236,14 @@ class Intake:
         carrier = best.offer.carrier
         encoding = found.plans[carrier].encoding
         return QuotedAnswer(self.table.currency, best.segments, encoding, carrier, best.total)
+
+
+def _segments_without(submit: Content, form: Form | None) -> int:
+    """How many segments the text takes as the app wrote it."""
+    assert submit.text is not UNSET, "only a text is smartened"
+    form = form or PLAIN_FORM
+    plan = segment.plan(submit.text, "auto", form.for_flash() if submit.flash is True else form)
+    return 0 if isinstance(plan, NotEncodable) else plan.segments
 
 
 def flatten(raw: Raw) -> bytes:

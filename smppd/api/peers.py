@@ -15,11 +15,9 @@ from typing import Final, Protocol
 import msgspec
 
 from smppd.config import AppConfig
+from smppd.config.model import DEFAULT_APP
 
 ROOT_UID: Final = 0
-DEFAULT_APP: Final = "default"
-"""The one app there is without an ``[apps]`` table (contract)."""
-
 SO_PEERGROUPS: Final = 59
 """Linux 4.13, asm-generic/socket.h; the socket module does not name it."""
 

@@ -12,7 +12,14 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from smppd.api.answers import AcceptedAnswer, Answer, CancelledAnswer, ErrorAnswer, RejectedAnswer
+from smppd.api.answers import (
+    AcceptedAnswer,
+    Answer,
+    CancelledAnswer,
+    ErrorAnswer,
+    RejectedAnswer,
+    view_replaced,
+)
 from smppd.api.requests import Control, Query, Subscribe
 from smppd.store import changes as store
 from smppd.store.changes import (
@@ -26,6 +33,7 @@ from smppd.store.changes import (
     TakenResult,
     UnknownMessage,
 )
+from smppd.text.smart import Smart
 
 _MESSAGE_ID: Final = re.compile(r"[0-9a-f]{16}")
 
@@ -112,12 +120,26 @@ def _find_take_fault(reply: TakenLine, result: Result) -> ErrorAnswer | None:
 
 def _answer_submit(ref: str, result: Result) -> AcceptedAnswer | RejectedAnswer:
     if type(result) is Accepted:
+        if result.smart is not None:
+            return _answer_smart(ref, result, result.smart)
         return AcceptedAnswer(ref, result.id, result.segments, result.encoding, result.duplicate)
     if type(result) is Rejection:
         return RejectedAnswer(ref, result.code, result.reason, None, result.retry_after)
     assert type(result) is RefConflict, f"a Propose does not answer {result!r}"
     reason = "this ref is bound to a message with other content; use another ref"
     return RejectedAnswer(ref, "ref_conflict", reason, result.id)
+
+
+def _answer_smart(ref: str, result: Accepted, smart: Smart) -> AcceptedAnswer:
+    return AcceptedAnswer(
+        ref,
+        result.id,
+        result.segments,
+        result.encoding,
+        result.duplicate,
+        view_replaced(smart.replaced),
+        smart.segments_saved,
+    )
 
 
 def is_message_id(text: str) -> bool:

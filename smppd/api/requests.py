@@ -189,6 +189,39 @@ class Forget(_Request, frozen=True, tag="forget"):
     number: Number
 
 
+class AskCarrier(_Request, frozen=True, tag="ask_carrier"):
+    """What the carrier says of a message's segments (``query``), or that it should not deliver
+    those it still can stop (``cancel``)."""
+
+    id: str
+    action: Literal["query", "cancel"]
+
+
+class Tap(_Request, frozen=True, tag="tap"):
+    """Begin to look at what goes over a carrier's links; with ``tap``, the name of one that has
+    begun, get what has come since. ``texts``: show them, and numbers."""
+
+    carrier: OneCarrier
+    texts: bool = False
+    tap: str | UnsetType = UNSET
+    end: bool = False
+
+
+class Quarantine(_Request, frozen=True, tag="quarantine"):
+    """What nobody could read, newest first; with ``id`` that one, and its octets."""
+
+    id: str | UnsetType = UNSET
+    carrier: OneCarrier | UnsetType = UNSET
+    limit: Rows = FIND_ROWS_DEFAULT
+
+
+class QuarantineDrop(_Request, frozen=True, tag="quarantine_drop"):
+    """One of them is not needed any more, or all of a carrier."""
+
+    id: str | UnsetType = UNSET
+    carrier: OneCarrier | UnsetType = UNSET
+
+
 class Reload(_Request, frozen=True, tag="reload"):
     """Read the configuration again and put it in force."""
 
@@ -233,6 +266,10 @@ Control = (
     | Backup
     | Export
     | Forget
+    | AskCarrier
+    | Tap
+    | Quarantine
+    | QuarantineDrop
     | Reload
     | Pause
     | Resume

@@ -13,6 +13,7 @@ import msgspec
 from smppd.config.diff import ConfigChange
 from smppd.errors import Problem
 from smppd.store.known import KnownRecord as KnownRecord
+from smppd.store.quarantine import QuarantineView as QuarantineView
 from smppd.store.store import StoreStatistics
 from smppd.store.trace import StepView as StepView
 from smppd.store.trace import TraceView as TraceView
@@ -34,11 +35,26 @@ class BindView(msgspec.Struct, frozen=True):
     outstanding: int
 
 
+class BreakerView(msgspec.Struct, frozen=True):
+    """A carrier's breaker: ``state`` is ``closed``, ``open`` or ``half_open``; ``outcomes`` and
+    ``errors`` are segments of its window; ``opened`` since the start; where it is not closed,
+    ``reason`` is why, and ``probe_in`` how many seconds until a message is tried."""
+
+    state: str = "closed"
+    outcomes: int = 0
+    errors: int = 0
+    opened: int = 0
+    reason: str = ""
+    probe_in: float | None = None
+
+
 class CarrierView(msgspec.Struct, frozen=True):
     """One carrier. ``mode`` is the operator's word (``running``, ``paused``, ``drained``),
     ``healthy`` the binds'; ``throughput`` 0 is no limit; ``pace`` None is unlimited. The counts are
-    since start; ``statuses`` counts answers but ESME_ROK. ``settling``: it is not yet as the
-    operator or a reload wants it."""
+    since start; ``statuses`` counts answers but ESME_ROK, ``meanings`` says what each means there.
+    ``settling``: it is not yet as the operator or a reload wants it. ``certificate_until``: when
+    the first of the certificates that its binds were shown expires, None where they were shown
+    none."""
 
     name: str
     mode: str
@@ -61,6 +77,10 @@ class CarrierView(msgspec.Struct, frozen=True):
     statuses: dict[str, int]
     binds: list[BindView]
     settling: bool = False
+    breaker: BreakerView = BreakerView()
+    certificate_until: int | None = None
+    pdus_refused: int = 0
+    meanings: dict[str, str] = {}
 
 
 class CarriersView(msgspec.Struct, frozen=True):
@@ -127,6 +147,58 @@ class FoundView(msgspec.Struct, frozen=True):
     searched_to: int
 
 
+class CarrierAnswerView(msgspec.Struct, frozen=True):
+    """What the carrier said of one segment (from 1), which it knows as ``message_id``.
+
+    ``command_status`` is None where no answer came; ``message_state``, ``final_date`` and
+    ``error_code`` are query_sm_resp's, None where they say nothing.
+    """
+
+    segment: int
+    message_id: str
+    command_status: str | None
+    status: str | None
+    message_state: str | None = None
+    final_date: str | None = None
+    error_code: int | None = None
+
+
+class CarrierAnswersView(msgspec.Struct, frozen=True):
+    """The answer to ``ask_carrier``. Nothing of it was stored: a receipt decides what becomes of
+    the message."""
+
+    id: str
+    carrier: str
+    action: str
+    state: str
+    segments: list[CarrierAnswerView]
+
+
+class TapView(msgspec.Struct, frozen=True):
+    """A piece of a pcap file, in base64: the first begins it. ``dropped`` are octets of it that
+    nobody took in time; ``ended``: nothing more will come."""
+
+    carrier: str
+    tap: str
+    data: str
+    dropped: int
+    ended: bool
+
+
+class QuarantinedView(msgspec.Struct, frozen=True):
+    """The answer to ``quarantine``: ``kept`` of all carriers; ``more`` than the limit."""
+
+    records: list[QuarantineView]
+    kept: int
+    more: bool
+
+
+class DroppedView(msgspec.Struct, frozen=True):
+    """The answer to ``quarantine_drop``."""
+
+    count: int
+
+
 class DoubtfulView(msgspec.Struct, frozen=True):
     """The answer to ``doubtful``: messages with a segment nobody can know of, oldest first."""
 
@@ -162,8 +234,9 @@ class ExportedView(msgspec.Struct, frozen=True):
 
 class ForgottenView(msgspec.Struct, frozen=True):
     """The answer to ``forget``: how many messages and events were emptied, how many inbound and
-    unmatched receipts deleted, how many messages ``cancelled`` before. ``left`` are on their way
-    and as they were; ``messages_left`` the first of them."""
+    unmatched receipts deleted, and PDUs that nobody could read (``quarantined``), how many messages
+    ``cancelled`` before. ``left`` are on their way and as they were; ``messages_left`` the first of
+    them."""
 
     messages: int
     cancelled: int
@@ -172,6 +245,7 @@ class ForgottenView(msgspec.Struct, frozen=True):
     unmatched: int
     left: int
     messages_left: list[FoundMessage]
+    quarantined: int = 0
 
 
 class RouteView(msgspec.Struct, frozen=True):

@@ -31,6 +31,8 @@ from smppd.client.shapes import (
     Quoted,
     Receipt,
     Rejected,
+    Replaced,
+    ReplyTo,
     Segment,
     Submit,
 )
@@ -51,6 +53,8 @@ __all__ = [
     "Quoted",
     "Receipt",
     "Rejected",
+    "Replaced",
+    "ReplyTo",
     "Segment",
     "Statistics",
     "Submit",

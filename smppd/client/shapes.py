@@ -59,16 +59,30 @@ class Submit(msgspec.Struct, tag_field="type", tag="submit", frozen=True, kw_onl
     udh: bytes | UnsetType = UNSET
     data_coding: int | UnsetType = UNSET
     tlv: dict[str, str] | UnsetType = UNSET
+    smart_encoding: bool | UnsetType = UNSET
+
+
+class Replaced(msgspec.Struct, frozen=True, gc=False):
+    """A character that smart encoding replaced ``by`` another, ``count`` times."""
+
+    character: str
+    by: str
+    count: int
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):
-    """The message is on disk. ``duplicate``: it was before, and nothing new will be sent."""
+    """The message is on disk. ``duplicate``: it was before, and nothing new will be sent.
+
+    ``replaced`` is what smart encoding changed in the text, and ``segments_saved`` what it gained.
+    """
 
     ref: str
     id: str
     segments: int
     encoding: str
     duplicate: bool = False
+    replaced: tuple[Replaced, ...] = ()
+    segments_saved: int = 0
 
 
 class Rejected(msgspec.Struct, frozen=True, gc=False):
@@ -96,7 +110,8 @@ class Cancelled(msgspec.Struct, frozen=True):
 
 
 class Quoted(msgspec.Struct, frozen=True):
-    """What a submit would be; ``blocked_by`` is the code it would be rejected with."""
+    """What a submit would be; ``blocked_by`` is the code it would be rejected with, ``replaced``
+    and ``segments_saved`` as in ``Accepted``."""
 
     segments: int | None = None
     encoding: str | None = None
@@ -105,6 +120,8 @@ class Quoted(msgspec.Struct, frozen=True):
     currency: str | None = None
     blocked_by: str | None = None
     reason: str | None = None
+    replaced: tuple[Replaced, ...] = ()
+    segments_saved: int = 0
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -170,6 +187,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     forgotten_at: int | None = None
 
 
+class ReplyTo(msgspec.Struct, frozen=True):
+    """The app's own message that one from a phone seems to answer."""
+
+    id: str
+    ref: str
+    tag: str | None = None
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that became of a message, or a message from a phone (``inbound``).
 
@@ -205,6 +230,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     data: str | None = None
     data_coding: int | None = None
     truncated: bool = False
+    udh: str | None = None
+    complete: bool = True
+    segments_missing: list[int] = []
+    reply_to: ReplyTo | None = None
+    accepted: bool = False
 
     @property
     def is_last(self) -> bool:

@@ -7,7 +7,7 @@ rights but those the daemon gives its user.
 """
 
 # Each registers its commands; --help lists them in this order.
-from smppd.ctl import messages, looking, operating, keeping  # noqa: F401, I001
+from smppd.ctl import messages, looking, codes, operating, levers, keeping  # noqa: F401, I001
 from smppd.ctl.options import app
 
 __all__ = ["app"]

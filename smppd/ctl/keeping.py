@@ -55,8 +55,8 @@ def backup(
 def export(context: typer.Context, number: NumberArgument) -> None:
     """Print all that is known of a number, as JSON lines.
 
-    Messages to it, messages from it, receipts nobody has claimed; whole, texts too. Exit 4 where
-    nothing is known.
+    Messages to it, messages from it, receipts nobody has claimed, PDUs nobody could read; whole,
+    texts too. Exit 4 where nothing is known.
     """
 
     async def converse(client: Connection) -> int:
@@ -124,7 +124,7 @@ UNKNOWN: Final = (
     "just as a carrier wrote it"
 )
 
-COUNTED: Final = ("messages", "events", "inbound", "unmatched")
+COUNTED: Final = ("messages", "events", "inbound", "unmatched", "quarantined")
 """What ``forget`` counts, but for what it has left."""
 
 
@@ -144,6 +144,8 @@ def show_forgotten(answer: JsonObject) -> None:
         f"{answer['inbound']} from the phone",
         f"{count_of(answer['unmatched'], 'receipt')} without a message",
     ]
+    if answer["quarantined"]:
+        counts.append(f"{count_of(answer['quarantined'], 'PDU')} nobody could read")
     print("forgotten: " + ", ".join(counts), flush=True)
     if answer["left"]:
         tables.show_found({"messages": answer["messages_left"], "more": False})

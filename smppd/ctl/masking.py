@@ -49,8 +49,10 @@ def _hide_field(key: str, value: object) -> object:
         return value
     if key in NUMBER_FIELDS:
         return hide_number(value)
-    if key == "text":
+    if key == "text" and value:  # of a trace the daemon itself has emptied it
         return f"({count_of(len(value), 'character')})"
+    if key == "data" and value:  # in hexadecimal, of a message from a phone that is no text
+        return f"({count_of(len(value) // 2, 'octet')})"
     if key == "reason":
         return _QUOTED_NUMBER.sub(lambda found: hide_number(found[0]), value)
     return _RECEIPT_TEXT.sub(r"\1", value) if key == "detail" else value

@@ -14,6 +14,7 @@ import typer
 
 from smppd import terminal
 from smppd.client import Connection, EventsLost, JsonObject, ProtocolError
+from smppd.ctl.asking import ask_carrier
 from smppd.ctl.options import (
     CarriersOption,
     JsonOption,
@@ -72,6 +73,14 @@ ClassOption = Annotated[MessageClass | None, typer.Option("--class", help="Lane 
 EncodingOption = Annotated[
     Encoding | None, typer.Option("--encoding", help="How the text is coded.")
 ]
+SmartOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--smart/--no-smart",
+        help="Plain quotes, dashes and spaces where that keeps it in GSM-7; default: the app's.",
+        show_default=False,
+    ),
+]
 FlashOption = Annotated[bool, typer.Option("--flash", help="Shown at once, and not kept.")]
 MaxCostOption = Annotated[
     str | None, typer.Option("--max-cost", help="For the whole message, such as 0.25.")
@@ -92,6 +101,7 @@ def send(
     sender: SenderOption = None,
     message_class: ClassOption = None,
     encoding: EncodingOption = None,
+    smart: SmartOption = None,
     flash: FlashOption = False,
     carrier: CarriersOption = None,
     max_cost: MaxCostOption = None,
@@ -114,7 +124,7 @@ def send(
     submit |= read_content(
         text, sender, message_class, encoding, flash, carrier, max_cost, send_at, valid_for
     )
-    submit |= given(tag=tag)
+    submit |= given(tag=tag, smart_encoding=smart)
     if no_receipt:
         submit["receipt"] = False
     refuse_octets(submit)
@@ -133,6 +143,7 @@ def quote(
     sender: SenderOption = None,
     message_class: ClassOption = None,
     encoding: EncodingOption = None,
+    smart: SmartOption = None,
     flash: FlashOption = False,
     carrier: CarriersOption = None,
     max_cost: MaxCostOption = None,
@@ -148,6 +159,7 @@ def quote(
     request |= read_content(
         text, sender, message_class, encoding, flash, carrier, max_cost, send_at, valid_for
     )
+    request |= given(smart_encoding=smart)
     refuse_octets(request)
 
     async def converse(client: Connection) -> int:
@@ -167,13 +179,22 @@ def cancel(
     ref: Annotated[str | None, typer.Option(help="One message, by the app's own name.")] = None,
     tag: Annotated[str | None, typer.Option(help="All messages of a campaign or batch.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before cancelling a tag.")] = False,
+    at_carrier: Annotated[
+        bool,
+        typer.Option("--at-carrier", help="Ask the carrier that has ID to stop it (cancel_sm)."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Cancel what no carrier has yet: one, or all of a tag.
 
-    Exit 1 where it was too late, 4 where there was nothing.
+    Exit 1 where it was too late, 4 where there was nothing. What a carrier has it may still stop,
+    where it speaks cancel_sm: with --at-carrier; exit 1 where it did not say that it has.
     """
     named = given(id=message_id, ref=ref, tag=tag)
+    if at_carrier:
+        if message_id is None or len(named) != 1:
+            raise typer.BadParameter("give an ID", param_hint="--at-carrier")
+        ask_carrier(context.obj, message_id, "cancel", as_json=as_json)
     if len(named) != 1:
         raise typer.BadParameter("give one of ID, --ref and --tag")
     if tag is not None and not yes and not sys.stdin.isatty():

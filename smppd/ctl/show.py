@@ -12,9 +12,10 @@ from typing import Final
 from smppd import terminal
 from smppd.client import JsonObject
 from smppd.ctl.masking import hide
-from smppd.ctl.tables import STYLES
+from smppd.ctl.tables import STYLES, describe_open_breaker
 from smppd.ctl.times import show_duration, show_moment, show_time
 from smppd.log import plain
+from smppd.smpp.constants import status_name
 from smppd.terminal import count_of, to_json
 
 FINAL_STATES: Final = frozenset({"delivered", "failed", "expired", "cancelled", "unconfirmed"})
@@ -56,6 +57,23 @@ def show_submitted(answer: JsonObject) -> None:
             f"{segments} {answer['encoding']}{again}",
             flush=True,
         )
+        show_replaced(answer)
+
+
+def show_replaced(answer: JsonObject) -> None:
+    """What smart encoding changed, on a line of its own; nothing where it changed nothing."""
+    if not answer.get("replaced"):
+        return
+    pairs = [f"{one['count']} {name_replaced(one)}" for one in answer["replaced"]]
+    saved = count_of(answer["segments_saved"], "segment")
+    print(plain(f"smart     replaced {', '.join(pairs)}; saved {saved}"), flush=True)
+
+
+def name_replaced(one: JsonObject) -> str:
+    """By code point, as half of them cannot be seen: ``U+2019 by '``."""
+    points = "+".join(f"U+{ord(character):04X}" for character in one["character"])
+    named = {"": "nothing", " ": "a space", "\n": "a new line"}
+    return f"{points} by {named.get(one['by'], one['by'])}"
 
 
 def is_last(event: JsonObject) -> bool:
@@ -98,6 +116,8 @@ def describe_event(event: JsonObject) -> str:
 def _show(key: str, value: object) -> str:
     if isinstance(value, int) and key in TIMES:
         return show_moment(value)
+    if key == "status" and isinstance(value, str):
+        return status_name(int(value, 16))
     return value if isinstance(value, str) else to_json(value)
 
 
@@ -133,7 +153,7 @@ def _bind_rows(carriers: list[JsonObject], now: int) -> Iterator[list[str]]:
                 "-" if carrier["pace"] is None else f"{carrier['pace']:g}",
                 str(bind["reconnects"]),
                 "-" if carrier["mode"] == "running" else carrier["mode"],
-                bind["reason"] or "-",
+                bind["reason"] or describe_open_breaker(carrier) or "-",
             ]
 
 
@@ -147,6 +167,7 @@ def show_quoted(answer: JsonObject) -> None:
     }
     if parts := [str(part) for part in known.values() if part]:
         print(plain("  ".join(parts)))
+    show_replaced(answer)
     if answer["blocked_by"]:
         why, _, remedy = answer["reason"].partition("; ")
         terminal.complain(f"would be rejected: {answer['blocked_by']}", why, remedy)

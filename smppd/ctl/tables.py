@@ -73,11 +73,24 @@ def show_carriers(answer: JsonObject) -> None:
     stopped = "".join(f", {count} {mode}" for mode, count in sorted(modes.items()))
     terminal.print_summary(f"{count_of(len(carriers), 'carrier')}, {healthy} healthy{stopped}")
     rows = [_describe_carrier(one) for one in carriers]
-    columns = f"{_STATE} {_FORM} {_COUNTS} statuses"
+    columns = f"{_STATE} {_FORM} {_COUNTS} statuses breaker certificate trouble"
     show_rows(columns, rows, _STATE)
     if terminal.is_drawn():
+        for row in rows:
+            if row["trouble"]:
+                terminal.print_summary(f"{row['carrier']}: {row['trouble']}")
+            if row["certificate"]:
+                until = row["certificate"]
+                terminal.print_summary(f"{row['carrier']}: TLS certificate valid until {until}")
+        for one in carriers:
+            if said := describe_open_breaker(one):
+                terminal.print_summary(f"{one['name']}: {said}")
+    if terminal.is_drawn():
         terminal.print_summary("Since the start")
-        show_rows(columns, rows, f"carrier {_COUNTS} statuses")
+        show_rows(columns, rows, f"carrier {_COUNTS}")
+        if answered := [row for one in carriers for row in _describe_statuses(one)]:
+            terminal.print_summary("What they answered but ESME_ROK")
+            show_rows("carrier status count meaning", answered)
 
 
 def _describe_carrier(one: JsonObject) -> Row:
@@ -98,8 +111,46 @@ def _describe_carrier(one: JsonObject) -> Row:
         "long_message": one["long_message"],
         "alphabet": one["default_alphabet"],
         "statuses": " ".join(f"{name}={count}" for name, count in one["statuses"].items()),
+        "breaker": describe_breaker(one["breaker"]),
+        "certificate": show_moment(one["certificate_until"]) if one["certificate_until"] else "",
+        "trouble": "; ".join(filter(None, map(_describe_trouble, binds))),
         **{name: str(one[name]) for name in _COUNTS.split()},
     }
+
+
+def _describe_statuses(one: JsonObject) -> list[Row]:
+    return [
+        {
+            "carrier": one["name"],
+            "status": status,
+            "count": str(count),
+            "meaning": one["meanings"].get(status, ""),
+        }
+        for status, count in one["statuses"].items()
+    ]
+
+
+def _describe_trouble(bind: JsonObject) -> str:
+    """Why a bind is not bound, where that has a reason."""
+    if bind["state"] == "bound" or not bind["reason"]:
+        return ""
+    return f"bind {bind['bind']} {bind['state']}: {bind['reason']}"
+
+
+def describe_open_breaker(carrier: JsonObject) -> str:
+    """Why nothing new goes to a carrier that is bound; empty where that is not so."""
+    breaker: JsonObject = carrier["breaker"]
+    return "" if breaker["state"] == "closed" else f"breaker {describe_breaker(breaker)}"
+
+
+def describe_breaker(breaker: JsonObject) -> str:
+    """``closed``, or why it is not and when a message is tried."""
+    state = breaker["state"].replace("_", "-")
+    if breaker["state"] == "closed":
+        return str(state)
+    probe = breaker["probe_in"]
+    when = "the next message is the probe" if probe is None else f"a probe within {probe:g} s"
+    return f"{state}: {breaker['reason']}; {when}"
 
 
 # -- routes ---------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from smppd.ctl.tables import STYLES, say
 from smppd.ctl.times import show_elapsed, show_moment, show_time
 from smppd.log import plain
 from smppd.smpp.constants import status_name
+from smppd.smpp.statuses import find_status
 from smppd.terminal import count_of
 
 COLUMNS: Final[tuple[str, ...]] = (
@@ -77,8 +78,22 @@ def _show_step(step: JsonObject, first: int, *, has_date: bool) -> list[str]:
         say(step.get("sequence_number")),
         "-" if status is None else status_name(int(status, 16)),
         say(step.get("message_id")),
-        say(step.get("detail")),
+        say(_detail(step)),
     ]
+
+
+def _detail(step: JsonObject) -> str | None:
+    """What the daemon says beside the status, or else what the status means."""
+    status = int(step.get("command_status") or "0", 16)
+    meaning = step.get("meaning") or _meaning_of(status, step["step"])
+    return "; ".join(filter(None, (step.get("detail"), meaning))) or None
+
+
+def _meaning_of(status: int, step: str) -> str | None:
+    """By the table; a carrier may take a message under a number that says otherwise there."""
+    if not status:
+        return None
+    return "which means taken there" if step == "taken" else find_status(status).cause
 
 
 def _join(message_id: str, detail: str) -> str:

@@ -16,9 +16,10 @@ from smppd.client import JsonObject
 CARRIERS: Final = {
     "alpha": "binds = 2\nwindow = 20\n",
     "beta": "window = 20\n",
-    "gamma": "window = 10\n",
+    "gamma": "window = 10\n[breaker]\nshare = 0\n",
 }
-"""Each carrier's own keys: alpha takes everything, beta refuses some, gamma refuses all."""
+"""Each carrier's own keys: alpha takes everything, beta refuses some, gamma refuses all. Its
+breaker is off, or what it alone could take would wait for it to be well again."""
 
 REFUSE_RATES: Final = {"beta": 0.3, "gamma": 1.0}
 """The share of submit_sm a carrier answers with an error."""

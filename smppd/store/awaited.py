@@ -167,7 +167,8 @@ class Awaited:
         if sender and bare_digits(message.addr) != bare_digits(sender):
             return None
         is_waiting = part.state == TAKEN and part.receipt_state in (-1, MESSAGE_STATE_UNKNOWN)
-        if not is_waiting or part.answered_at < arrived.at - receipt_timeout * 1000:
+        is_late = part.answered_at < arrived.at - receipt_timeout * 1000
+        if not is_waiting or (is_late and message.receipt_deadline < arrived.at):
             return None
         return _Waiting(tag, message, part.answered_at)
 

@@ -16,6 +16,11 @@ CR: Final = 0x0D
 OCTETS_MAX: Final = 0xFFFF
 """Of one packed text: what message_payload can carry."""
 
+_BLOCK_OCTETS: Final = 7 * 16
+_BLOCK_SEPTETS: Final = 8 * 16
+"""Turned as one number, whose every septet costs its whole length: a message_payload as one would
+stop the loop for half a second."""
+
 
 def fill_bits(header_octets: int) -> int:
     """The bits between a user data header, its length octet included, and the next septet
@@ -37,10 +42,9 @@ def pack(septets: bytes, fill: int = 0, octets_max: int = OCTETS_MAX) -> bytes:
     if ends_in_cr or bits % 8 == 1:
         septets += bytes((CR,))
         bits += 7
-    number = 0
-    for septet in reversed(septets):
-        number = number << 7 | septet
-    return (number << fill).to_bytes(-(-bits // 8), "little")
+    blocks = range(0, len(septets), _BLOCK_SEPTETS)
+    packed = b"".join([_pack_block(septets[at : at + _BLOCK_SEPTETS]) for at in blocks])
+    return (int.from_bytes(packed, "little") << fill).to_bytes(-(-bits // 8), "little")
 
 
 def unpack(octets: bytes, fill: int = 0) -> bytes:
@@ -50,8 +54,21 @@ def unpack(octets: bytes, fill: int = 0) -> bytes:
     So a text whose own ends there without a second loses it, and with one is read with both, which
     on a screen is the same as one.
     """
-    number = int.from_bytes(octets, "little") >> fill
     count = max(8 * len(octets) - fill, 0) // 7
-    septets = bytes([number >> 7 * place & 0x7F for place in range(count)])
+    whole = (int.from_bytes(octets, "little") >> fill).to_bytes(len(octets), "little")
+    blocks = range(0, len(whole), _BLOCK_OCTETS)
+    septets = b"".join([_unpack_block(whole[at : at + _BLOCK_OCTETS]) for at in blocks])[:count]
     ends_on_boundary = fill + 7 * count == 8 * len(octets)
     return septets[:-1] if ends_on_boundary and septets.endswith(b"\r") else septets
+
+
+def _pack_block(septets: bytes) -> bytes:
+    number = 0
+    for septet in reversed(septets):
+        number = number << 7 | septet
+    return number.to_bytes(-(-7 * len(septets) // 8), "little")
+
+
+def _unpack_block(octets: bytes) -> bytes:
+    number = int.from_bytes(octets, "little")
+    return bytes([number >> 7 * place & 0x7F for place in range(-(-8 * len(octets) // 7))])

@@ -14,21 +14,35 @@ from smppd.api.controls import ControlFault
 from smppd.api.intake import Intake
 from smppd.api.outbox import Outbox
 from smppd.api.peers import PeerTable, find_apps
-from smppd.api.requests import Doubtful, Explain, Export, Find, Trace
+from smppd.api.requests import (
+    AskCarrier,
+    Doubtful,
+    Explain,
+    Export,
+    Find,
+    Quarantine,
+    QuarantineDrop,
+    Tap,
+    Trace,
+)
 from smppd.api.server import CONNECTIONS_MAX, Server, listening
 from smppd.api.views import (
     BackupView,
+    CarrierAnswersView,
     CarriersView,
     DoubtfulView,
+    DroppedView,
     ExplainedView,
     ExportedView,
     ForgottenView,
     FoundView,
     ModeView,
+    QuarantinedView,
     ReloadedView,
     ResolvedView,
     RoutesView,
     StatusView,
+    TapView,
     TraceView,
 )
 from smppd.config import AppConfig
@@ -139,6 +153,25 @@ class HouseControls:
         self.asked.append(number)
         await trio.lowlevel.checkpoint()
         return ForgottenView(0, 0, 0, 0, 0, 0, [])
+
+    async def ask_carrier(self, asked: AskCarrier) -> CarrierAnswersView | ControlFault:
+        self.asked.append(asked)
+        await trio.lowlevel.checkpoint()
+        return CarrierAnswersView(asked.id, "alpha", asked.action, "sent", [])
+
+    async def tap(self, asked: Tap) -> TapView | ControlFault:
+        self.asked.append(asked)
+        await trio.lowlevel.checkpoint()
+        return TapView(asked.carrier, "1", "", 0, False)
+
+    def quarantine(self, asked: Quarantine) -> QuarantinedView | ControlFault:
+        self.asked.append(asked)
+        return QuarantinedView([], 0, False)
+
+    async def quarantine_drop(self, asked: QuarantineDrop) -> DroppedView | ControlFault:
+        self.asked.append(asked)
+        await trio.lowlevel.checkpoint()
+        return DroppedView(0)
 
     async def reload(self) -> ReloadedView | ControlFault:
         await self.go_on.wait()

@@ -24,6 +24,7 @@ from smppd.api.peers import Rights
 from smppd.api.protocol import LINE_BYTES_MAX
 from smppd.api.replies import CancelLine, Read, TakenLine, conclude, continue_cancel
 from smppd.api.requests import (
+    AskCarrier,
     BadLine,
     Cancel,
     Carriers,
@@ -34,6 +35,8 @@ from smppd.api.requests import (
     Hello,
     Pause,
     Ping,
+    Quarantine,
+    QuarantineDrop,
     Query,
     Reload,
     Request,
@@ -43,6 +46,7 @@ from smppd.api.requests import (
     Status,
     Subscribe,
     Taken,
+    Tap,
     Trace,
 )
 from smppd.config import AppConfig
@@ -79,8 +83,22 @@ CONTROLS = (
     Pause("a"),
     Resume("a"),
     Drain(),
+    AskCarrier("0f", "query"),
+    Tap("a"),
+    Quarantine(),
+    QuarantineDrop(id="0f"),
 )
-WAITERS = (Find(), Resolve("0f", "drop"), Reload(), Pause("a"), Resume("a"), Drain())
+WAITERS = (
+    Find(),
+    Resolve("0f", "drop"),
+    Reload(),
+    Pause("a"),
+    Resume("a"),
+    Drain(),
+    AskCarrier("0f", "cancel"),
+    Tap("a"),
+    QuarantineDrop(id="0f"),
+)
 
 
 def make_submit(ref: str = "o-1") -> Submit:

@@ -29,6 +29,7 @@ from smppd.client import (
     ProtocolError,
     Quoted,
     Rejected,
+    Replaced,
     Statistics,
     Submit,
     SyncClient,
@@ -274,6 +275,27 @@ def test_questions_are_answered_in_their_shapes(face: Face, daemon: ScriptedDaem
         peer.say({"type": "cancelled", "tag": "spring", "count": 2, "too_late": 1})
         assert peer.read() == [{"type": "routes"}]
         peer.say({"type": "routes", "routes": []})
+
+
+def test_what_smart_encoding_replaced_is_told_by_both_answers(
+    face: Face, daemon: ScriptedDaemon
+) -> None:
+    told = {"replaced": [{"character": "’", "by": "'", "count": 2}], "segments_saved": 1}
+    replaced = (Replaced("’", "'", 2),)
+
+    def work(client: Verbs) -> None:
+        answer = client.submit(A)
+        assert isinstance(answer, Accepted)
+        assert (answer.replaced, answer.segments_saved) == (replaced, 1)
+        quoted = client.quote(A)
+        assert (quoted.replaced, quoted.segments_saved) == (replaced, 1)
+
+    with running(lambda: face.run(daemon.path, work)):
+        peer = daemon.welcome()
+        peer.read()
+        peer.say({**accepted("a"), **told})
+        peer.read()
+        peer.say({"type": "quoted", "segments": 1, "encoding": "gsm7", **told})
 
 
 def test_question_about_no_message_or_two_is_a_value_error(

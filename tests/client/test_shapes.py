@@ -10,7 +10,7 @@ import pytest
 
 from smppd.client import Event, Message, ProtocolError, Submit
 from smppd.client.requests import read_answer
-from smppd.client.shapes import sum_up
+from smppd.client.shapes import ReplyTo, sum_up
 from tests.client.house import event, message
 
 
@@ -43,6 +43,7 @@ def test_submit_says_every_field_by_its_name_in_the_contract() -> None:
         udh=b"\x05",
         data_coding=4,
         tlv={"0x1400": "00"},
+        smart_encoding=True,
     )
     assert json.loads(msgspec.json.encode(submit)) == {
         "type": "submit",
@@ -64,6 +65,7 @@ def test_submit_says_every_field_by_its_name_in_the_contract() -> None:
         "udh": "BQ==",
         "data_coding": 4,
         "tlv": {"0x1400": "00"},
+        "smart_encoding": True,
     }
 
 
@@ -97,6 +99,16 @@ def test_last_event_is_known(kind: str, more: dict[str, object], is_last: bool) 
 def test_inbound_has_its_sender_and_text() -> None:
     found = read_event("inbound", **{"from": "4915112345678", "to": "12345", "text": "hi"})
     assert (found.sender, found.to, found.text) == ("4915112345678", "12345", "hi")
+
+
+def test_inbound_of_segments_says_what_is_missing_and_what_it_answers() -> None:
+    more = {"segments": 3, "complete": False, "segments_missing": [2]}
+    answered = {"id": "0f", "ref": "a", "tag": None}
+    found = read_event("inbound", **{"from": "1", "text": "hi", "reply_to": answered, **more})
+    assert (found.segments, found.complete, found.segments_missing) == (3, False, [2])
+    assert found.reply_to == ReplyTo("0f", "a")
+    whole = read_event("inbound", **{"from": "1", "text": "hi"})
+    assert (whole.complete, whole.segments_missing, whole.reply_to) == (True, [], None)
 
 
 @pytest.mark.parametrize(

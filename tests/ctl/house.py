@@ -7,6 +7,7 @@ there is soon in doubt.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,11 @@ from typer.testing import CliRunner
 
 from smppd import ctl
 from smppd.client import JsonObject
+from smppd.smpp import constants
+from smppd.store.changes import Quarantined
+from tests.house import House
 from tests.processes import START_SECONDS_MAX, Child, Site, Table, ask
+from tests.smpp.pair import raw
 
 TO: Final = "+4915123456789"
 """Goes to alpha, and beta after it."""
@@ -29,6 +34,12 @@ ROUTES: Final[tuple[Table, ...]] = (
     {"prefix": "44", "carrier": "gamma", "cost": "0.0300"},
 )
 CARRIERS: Final[dict[str, Table]] = {"alpha": {}, "beta": {}, "gamma": {"response_timer": 0.2}}
+
+
+RUBBISH: Final = raw(
+    constants.DELIVER_SM, 7, body=b"\0\x01\x01" + TO.encode() + b"\0\x01\x01no NUL for Anna"
+)
+"""A deliver_sm from a phone that is cut in its destination."""
 
 
 class Said(NamedTuple):
@@ -79,11 +90,20 @@ class Desk(NamedTuple):
         return message_id
 
 
+def fill_quarantine(site: Site) -> None:
+    """Two carriers have sent what nobody could read, the day before."""
+    house = House(site.state, now=round(time.time() - 86_400) * 1000)
+    reason = "the body ends inside its mandatory fields"
+    house.commit([Quarantined(name, 0, reason, RUBBISH, house.now) for name in ("alpha", "beta")])
+    house.close()
+
+
 @contextmanager
 def running_desk(directory: Path) -> Iterator[Desk]:
     """A daemon that is bound to all three, until the end."""
     with Site(directory, carriers=CARRIERS, routes=ROUTES) as site:
         site.start_simulator("--response-delay", "gamma=3600")
+        fill_quarantine(site)
         daemon = site.start_daemon()
         site.wait_bound(daemon)
         yield Desk(site, daemon)

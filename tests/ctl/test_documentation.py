@@ -23,14 +23,14 @@ def commands() -> list[tuple[list[str], int]]:
     return [(shlex.split(words), int(code or 0)) for words, code in _COMMAND.findall(TEXT)]
 
 
-def run(desk: Desk, arguments: list[str], message_id: str) -> int:
+def run(desk: Desk, arguments: list[str], ids: dict[str, str]) -> int:
     """The exit code of a command; one that follows is ended once it has shown something."""
     if arguments[0] == "tail":
         follower = desk.site.start_smppctl(*arguments, log="tail.log")
         follower.wait_for_output("delivered")
         follower.kill()
         return 0
-    return call(*(message_id if word == "ID" else word for word in arguments)).code
+    return call(*(ids.get(word, word) for word in arguments)).code
 
 
 def test_every_command_does_what_is_written(
@@ -40,9 +40,11 @@ def test_every_command_does_what_is_written(
     with running_desk(tmp_path) as desk:
         routing = (tmp_path / "routing.toml").read_text()
         (tmp_path / "new.toml").write_text(routing.replace("0.0200", "0.0090"))
-        message_id = desk.send_into_doubt("o-990")
+        (rubbish,) = desk.call_json("quarantine", "list", "--carrier", "alpha")["records"]
+        ids = {"ID": desk.send_into_doubt("o-990"), "SENT": desk.send("o-991")}
+        ids["QUARANTINED"] = rubbish["id"]
         written = commands()
-        ends = [run(desk, arguments, message_id) for arguments, _ in written]
+        ends = [run(desk, arguments, ids) for arguments, _ in written]
         assert dict(zip(map(repr, written), ends, strict=True)) == {
             repr(one): one[1] for one in written
         }

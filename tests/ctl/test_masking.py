@@ -31,6 +31,12 @@ def test_numbers_are_masked_however_deep_and_all_else_is_kept() -> None:
 def test_of_a_text_its_length_is_shown() -> None:
     assert hide({"event": "inbound", "text": "my card is 4111"})["text"] == "(15 characters)"
     assert hide({"event": "inbound", "text": None})["text"] is None
+    assert hide({"type": "trace", "text": ""})["text"] == ""
+
+
+def test_of_octets_that_are_no_text_their_number_is_shown() -> None:
+    assert hide({"event": "inbound", "text": "", "data": "01020304"})["data"] == "(4 octets)"
+    assert hide({"type": "trace", "message": {"data": None}})["message"] == {"data": None}
 
 
 def test_meta_is_the_apps_own_and_kept() -> None:

@@ -17,12 +17,12 @@ from tests.ctl.house import TO, Desk, Said, call
 from tests.processes import ask
 
 
-def send(desk: Desk, *more: str, to: str = TO) -> Said:
-    return desk.call("send", "--to", to, "--from", "ACME", "--text", "Hallo", *more)
+def send(desk: Desk, *more: str, to: str = TO, text: str = "Hallo") -> Said:
+    return desk.call("send", "--to", to, "--from", "ACME", "--text", text, *more)
 
 
-def quote(desk: Desk, *more: str) -> Said:
-    return desk.call("quote", "--to", TO, "--from", "ACME", "--text", "Hallo", *more)
+def quote(desk: Desk, *more: str, text: str = "Hallo") -> Said:
+    return desk.call("quote", "--to", TO, "--from", "ACME", "--text", text, *more)
 
 
 # -- arguments --------------------------------------------------------------------------------
@@ -170,7 +170,27 @@ def test_latin1_is_an_encoding(desk: Desk) -> None:
     assert "1 segment latin1" in send(desk, "--encoding", "latin1").out
 
 
+def test_smart_send_says_what_was_replaced_and_what_it_saved(desk: Desk) -> None:
+    text = "It’s\xa0here…" + "x" * 100
+    said = send(desk, "--smart", text=text)
+    assert said.code == terminal.OK
+    first, second = said.out.splitlines()
+    assert first.endswith("1 segment gsm7")
+    expected = "1 U+2019 by ', 1 U+00A0 by a space, 1 U+2026 by ..."
+    assert second == f"smart     replaced {expected}; saved 1 segment"
+
+
+def test_send_without_smart_replaces_nothing(desk: Desk) -> None:
+    assert send(desk, text="It’s").out.endswith("1 segment ucs2\n")
+    assert send(desk, "--no-smart", text="It’s").out.endswith("1 segment ucs2\n")
+
+
 # -- quote ------------------------------------------------------------------------------------
+
+
+def test_smart_quote_says_what_would_be_replaced(desk: Desk) -> None:
+    said = quote(desk, "--smart", text="It’s")
+    assert said.out.splitlines()[1] == "smart     replaced 1 U+2019 by '; saved 0 segments"
 
 
 def test_quote_says_segments_carrier_and_cost(desk: Desk) -> None:

@@ -25,6 +25,17 @@ def test_full_device_is_exit_74_and_a_line_of_why(desk: Desk, arguments: tuple[s
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [("status",), ("pdu-tap", "alpha")])
+def test_stdout_that_is_closed_is_exit_74(desk: Desk, arguments: tuple[str, ...]) -> None:
+    words = [sys.executable, *SMPPCTL, "--config", str(desk.site.directory), *arguments]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *words],
+        env=environment(), stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == terminal.OUTPUT_FAILED
+    assert done.stderr.startswith("the output cannot be written\n  why: stdout is closed")
+
+
 def test_broken_pipe_ends_a_command_silently(desk: Desk) -> None:
     desk.send("output-2", "--wait")
     with subprocess.Popen(["true"], stdin=subprocess.PIPE) as gone:

@@ -42,6 +42,28 @@ def test_name_is_whole_where_no_one_looks() -> None:
     assert tables.shorten("x" * 64) == "x" * 64
 
 
+@pytest.mark.parametrize(
+    ("state", "probe_in", "said"),
+    [
+        ("closed", None, "closed"),
+        ("open", 12.0, "open: 20 of the last 20 segments failed; a probe within 12 s"),
+        (
+            "half_open",
+            None,
+            "half-open: 20 of the last 20 segments failed; the next message is the probe",
+        ),
+    ],
+)
+def test_breaker_says_why_it_is_open_and_until_when(
+    state: str, probe_in: float | None, said: str
+) -> None:
+    reason = "20 of the last 20 segments failed"
+    breaker = {"state": state, "reason": reason, "probe_in": probe_in}
+    assert tables.describe_breaker(breaker) == said
+    shown = tables.describe_open_breaker({"breaker": breaker})
+    assert shown == ("" if state == "closed" else f"breaker {said}")
+
+
 MESSAGE: JsonObject = {
     "id": "0199f30000000001", "state": "failed", "ref": "o-1\x1b[2J", "app": "shop", "tag": "t",
     "held": None, "failure": "rejected_by_carrier", "maybe_duplicate": True,
@@ -54,8 +76,10 @@ STEPS: list[JsonObject] = [
     {
         "at": 1_795_378_501_002, "step": "refused", "segment": 2, "carrier": "alpha", "bind": 0,
         "sequence_number": 7, "command_status": "0x00000045", "detail": "gone\x1b[31m",
+        "meaning": "barred",
     },
     {"at": 1_795_378_501_003, "step": "retried", "command_status": "0x0000ABCD"},
+    {"at": 1_795_378_501_004, "step": "taken", "command_status": "0x00000045"},
 ]  # fmt: skip
 
 
@@ -70,6 +94,8 @@ def test_trace_shows_every_field_of_a_step_and_nothing_that_acts_on_a_terminal(
     assert "not before" in lines[2]
     assert lines[3] == "3 steps of it not kept"
     assert lines[6].split("\t")[1:] == [
-        "+1 d", "refused", "2", "alpha/0", "7", "ESME_RSUBMITFAIL", "-", "gone[31m",
+        "+1 d", "refused", "2", "alpha/0", "7", "ESME_RSUBMITFAIL", "-", "gone[31m; barred",
     ]  # fmt: skip
     assert lines[7].split("\t")[6] == "0x0000ABCD"
+    assert lines[7].endswith("above all that SMPP knows"), "where the carrier has no word for it"
+    assert lines[8].endswith("\twhich means taken there"), "not that it was refused"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.fuzz import apps, files, ledger, outside, wire
+from tests.fuzz import apps, files, ledger, levers, outside, wire
 
 Target = Callable[[bytes], None]
 
@@ -22,6 +22,8 @@ TARGETS: Final[dict[str, Target]] = {
     "deliveries": wire.fuzz_deliveries,
     "texts": wire.fuzz_texts,
     "ledger": ledger.fuzz_ledger,
+    "capture": levers.fuzz_capture,
+    "quarantine": levers.fuzz_quarantine,
     "config": files.fuzz_config,
     "sheet": files.fuzz_sheet,
     "profile": files.fuzz_profile,

@@ -13,7 +13,7 @@ from tests.fuzz.targets import TARGETS, read_corpus
 EXAMPLES = 60
 """A target; ``make fuzz`` has as many as there is time for."""
 
-SLOW = {"ledger": 30, "config": 40, "http": 40, "terminal": 40}
+SLOW = {"ledger": 30, "quarantine": 30, "config": 40, "http": 40, "terminal": 40}
 """Fewer, where an input is a store, a directory or a loop."""
 
 PIECES = st.binary(max_size=24)
