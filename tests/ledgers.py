@@ -233,8 +233,8 @@ class WatchedCarrier(SimulatedCarrier):
         self._note("deliver_sm", len(taken))
         return taken
 
-    def settle(self, signals: list[DeliverAnswered]) -> None:
-        super().settle(signals)
+    def settle(self, signals: list[DeliverAnswered], now: float) -> None:
+        super().settle(signals, now)
         self._note("deliver_sm_resp", len(signals))
 
 

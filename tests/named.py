@@ -42,4 +42,3 @@ def functions_of(path: Path) -> frozenset[str]:
 def _exists(file: str, name: str) -> bool:
     path = TESTS / file
     return path.is_file() and name in functions_of(path)
-

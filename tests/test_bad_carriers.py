@@ -372,7 +372,7 @@ async def test_carrier_that_stops_reading_is_left_and_only_what_was_written_is_d
             await smsc.answer(await smsc.read_submits(1))
 
     refs = [f"m{number}" for number in range(FLOOD)]
-    async with staged(tmp_path, stop_reading, window=FLOOD // 2) as stage:
+    async with staged(tmp_path, stop_reading, window=FLOOD // 2, breaker={"share": 0}) as stage:
         await stage.submit(*refs, to="+8613800138000", text="x" * 160)
         await stage.check_good()
         for ref in refs:
@@ -415,4 +415,9 @@ async def test_malformed_deliver_sm_is_refused_and_the_bind_lives(tmp_path: Path
         await stage.submit("goes", to="+8613800138000")
         await stage.wait_event("goes", "sent")
         assert "pdu_refused" in stage.daemon.output()
+        kept = await stage.client.ask({"type": "quarantine", "carrier": "bad"})
+        assert [one["command"] for one in kept["records"]] == ["deliver_sm"] * len(statuses)
+        status = await stage.client.status()
+        counts = {one["name"]: one["pdus_refused"] for one in status["carriers"]}
+        assert counts == {"bad": len(statuses), "good": 0}
         await stage.check_good()

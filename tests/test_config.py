@@ -222,24 +222,6 @@ def test_unknown_key_far_from_all_is_refused_with_the_list(tmp_path: Path) -> No
     assert problem.remedy == "known here: apps, classes, daemon, retention"
 
 
-def test_carrier_key_of_a_later_release_is_refused(tmp_path: Path) -> None:
-    carrier = CARRIER + '[status.0x58]\nverdict = "retry"\n'
-
-    problem = only_problem(write_config(tmp_path, carrier=carrier))
-
-    assert (problem.key, problem.line) == ("status", 5)
-    assert "is known, but comes with a later release of smppd" in problem.wrong
-
-
-def test_routing_key_of_a_later_release_is_refused(tmp_path: Path) -> None:
-    routing = ROUTING + '[[inbound]]\napp = "shop"\n'
-
-    problem = only_problem(write_config(tmp_path, routing=routing))
-
-    assert problem.key == "inbound"
-    assert "comes with a later release of smppd; remove it" in str(problem)
-
-
 def test_wrong_word_is_refused_with_the_nearest_right_one(tmp_path: Path) -> None:
     carrier = CARRIER + 'bind = "transciever"\n'
 
@@ -312,7 +294,7 @@ def test_required_carrier_value_out_of_bounds_is_refused(
     [
         ('system_type = "thirteen char"', "is not at most 12 ASCII characters"),
         (f'address_range = "{"9" * 41}"', "is not at most 40 ASCII characters"),
-        ('interface_version = "5.0"', '"5.0" is not "3.3" or "3.4"'),
+        ('interface_version = "6.0"', '"6.0" is not "3.3", "3.4" or "5.0"'),
         ('bind = "both"', '"both" is not "transceiver", "transmitter", "receiver" or "pair"'),
         ('default_alphabet = "utf8"', '"utf8" is not "gsm7", "latin1" or "ascii"'),
         ('long_message = "udh"', '"udh" is not "udh8", "udh16", "sar" or "payload"'),

@@ -61,7 +61,11 @@ PURE = (
     "traffic.places",
     "traffic.holding",
     "traffic.compose",
+    "traffic.dressing",
     "traffic.counts",
+    "traffic.tap",
+    "traffic.breaker",
+    "traffic.ending",
 )
 
 # What a pure room must not name: the event loop, a clock, chance, the environment, a log.

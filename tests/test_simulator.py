@@ -19,6 +19,7 @@ from smppd.simulator import (
     carriers_from_config,
     serve,
 )
+from smppd.simulator.carrier import AGAIN_SECONDS
 from smppd.simulator.schedule import Schedule
 from smppd.smpp import constants
 from smppd.smpp.session import Session, Submit, Timers
@@ -416,6 +417,27 @@ async def test_refused_receipt_is_given_up(autojump_clock: trio.testing.MockCloc
         await client.until_quiet()
     statistics = alpha.statistics()
     assert (statistics.deliveries_refused, statistics.receipts_acked) == (1, 0)
+    assert statistics.waiting == 0
+
+
+@pytest.mark.parametrize("status", [constants.ESME_RMSGQFUL, constants.ESME_RX_T_APPN])
+async def test_receipt_that_is_refused_for_the_moment_comes_again(
+    autojump_clock: trio.testing.MockClock, status: int
+) -> None:
+    alpha = carrier()
+    async with bound(alpha) as client:
+        client.acknowledges = False
+        await client.submit(submit())
+        await client.receive(2)
+        client.session.acknowledge(client.signals, status)
+        client.acknowledges = True
+        before = trio.current_time()
+        await client.flush()
+        await client.receive(3)
+        assert trio.current_time() - before == pytest.approx(AGAIN_SECONDS)
+        await client.until_quiet()
+    statistics = alpha.statistics()
+    assert (statistics.deliveries_refused, statistics.receipts_acked) == (1, 1)
     assert statistics.waiting == 0
 
 

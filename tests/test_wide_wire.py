@@ -32,6 +32,7 @@ CARRIERS: Final[dict[str, Table]] = {
     "payload": {"long_message": "payload"},
     "old": {"interface_version": "3.3", "bind": "pair"},
     "data": {"long_message": "payload", "submit_command": "data_sm", "binds": 2},
+    "national": {"national_languages": ["hi", "tr"], "submit_command": "data_sm"},
 }
 """``data`` is also the one that calls."""
 
@@ -40,6 +41,7 @@ TEXTS: Final = (
     "x" * 300 + "€",
     "Grüße aus Köln, déjà vu " * 20,
     "短信" * 60 + "🎉" * 20,
+    "Iğdır'ın ışığı çok güzel " * 12,
 )
 
 PHONE: Final = "447700900123"
@@ -95,6 +97,13 @@ async def test_every_text_comes_out_as_it_went_in_and_its_receipt_comes_back(
         assert sorted(message.text for message in messages) == sorted(TEXTS), name
         assert all(message.is_whole and not message.repeats for message in messages), name
         assert carrier.statistics().outbinds == (2 if name == "data" else 0)
+        turkish = [message for message in messages if message.text == TEXTS[-1]]
+        coding, total = (
+            (0, 3)
+            if name == "national"
+            else (8, 1 if CARRIERS[name].get("long_message") == "payload" else 5)
+        )
+        assert [(one.data_coding, one.total) for one in turkish] == [(coding, total)], name
 
 
 async def test_what_phones_write_reaches_the_app_over_every_kind_of_bind(tmp_path: Path) -> None:

@@ -106,6 +106,19 @@ def test_message_whose_receipt_is_overdue_waits_for_it_no_longer(open_house: Ope
     assert state_of(house, "r") == "unconfirmed"
 
 
+def test_message_waits_as_long_as_was_said_when_it_was_taken(open_house: Open) -> None:
+    house = open_house(profile=CarrierProfile(match_receipts="address", receipt_timeout=600))
+    house.up()
+    sent(house, "r")
+    house.close()
+    house = open_house(
+        profile=CarrierProfile(match_receipts="address", receipt_timeout=60), now=house.now
+    )
+    house.pass_time(61)
+    house.receive("")
+    assert state_of(house, "r") == "delivered"
+
+
 def test_rows_age_out_with_their_messages(open_house: Open) -> None:
     house = open_house(profile=BY_ADDRESS, window=1_000)
     house.up()

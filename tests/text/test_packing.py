@@ -49,6 +49,14 @@ def test_packed_bits_are_the_fill_then_each_septet_low_bit_first(septets: bytes,
     assert len(read) - len(septets) <= 1
 
 
+@pytest.mark.parametrize("fill", range(7))
+def test_long_texts_are_packed_as_one(fill: int) -> None:
+    septets = bytes(place % 127 for place in range(1_001))
+    packed = pack(septets, fill)
+    assert bytes(read_bits(packed, fill)[: len(septets)]) == septets
+    assert unpack(packed, fill) == septets
+
+
 @PROPERTY
 @given(septet_strings, st.integers(0, 6))
 def test_what_was_packed_comes_back(septets: bytes, fill: int) -> None:
