@@ -22,6 +22,9 @@ from tests.ledgers import App, JsonObject, find_flagged, find_wrong_stories, is_
 SHOWN_MAX: Final = 3
 """Messages whose whole trace a failure shows."""
 
+SEGMENT_MAX: Final = 160
+"""Characters of a text from a phone beyond which it comes in segments."""
+
 SENT: Final = ("sent", "delivered", "failed", "expired", "unconfirmed")
 
 
@@ -152,14 +155,17 @@ class Account:
 
     def _check_inbound(self) -> None:
         """Every text from a phone is told once for each time a carrier had to send it at most, and
-        at least once."""
+        at least once; one in segments, which are known again, once and whole."""
         told = Counter(event["text"] for event in self.app.events if event["event"] == "inbound")
         kept = Counter(one.text for one in self.left.inbound)
         sent = Counter(one.text for one in self.rig.wire.delivers if not one.message_id)
         for text in self.rig.texts:
-            if not 1 <= told[text] == kept[text] <= sent[text]:
+            times_max = sent[text] if len(text) < SEGMENT_MAX else 1
+            if not 1 <= told[text] == kept[text] <= times_max:
                 problem = f"{text!r}: sent {sent[text]}, kept {kept[text]}, told {told[text]}"
                 self.wrong.append(("", problem))
+        if others := told.keys() - set(self.rig.texts):
+            self.wrong.append(("", f"told, and written by no phone: {sorted(others)}"))
 
     def _say(self, ref: str, what: str) -> None:
         self.wrong.append((ref, what))

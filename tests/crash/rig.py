@@ -54,6 +54,9 @@ BEHAVIOUR: Final = Behaviour(
 PHONE: Final = "447700900123"
 """Writes to us. Its texts are numbered."""
 
+LONG_TIMES: Final = 20
+"""Three segments of sixteen characters each time."""
+
 
 class Trigger(msgspec.Struct):
     """``act`` at each ``every``-th of ``kind``; ``left`` until the next."""
@@ -282,8 +285,10 @@ class Rig:
                 trigger.act()
 
     def ring(self, carrier: str = "alpha") -> None:
-        """A phone writes to us: one more numbered text."""
+        """A phone writes to us: one more numbered text, each third in several segments."""
         text = f"phone {len(self.texts)}"
+        if len(self.texts) % 3 == 2:
+            text += " has much to say" * LONG_TIMES
         self.texts.append(text)
         self.carriers[carrier].inbound(PHONE, "4477", text)
 

@@ -334,6 +334,27 @@ async def test_kill_before_the_deliver_sm_resp_tells_a_phones_message_again_and_
     assert [event["text"] for event in rig.app.events] == rig.texts * 2
 
 
+@pytest.mark.parametrize("fault", ["inbound.before_commit", "inbound.after_commit"])
+async def test_kill_amid_the_segments_of_a_phones_message_tells_it_once_and_whole(
+    fault: str, tmp_path: Path
+) -> None:
+    rig = make_rig(tmp_path / "site", messages_max=0)
+    text = "There is more to say than goes into one segment, " * 7
+    async with rig.running():
+        rig.texts.append(text)
+        rig.carrier.inbound(PHONE, "4477", text)
+        for _ in range(2):
+            kill = await rig.run_to(fault)
+            assert kill.left.inbound == [] or fault == "inbound.after_commit"
+        await rig.start()
+        await wait_events(rig, 1)
+        rig.ring()  # whatever else there is of the long one is told before
+        await wait_events(rig, 2)
+        await end_well(rig)
+    assert [event["text"] for event in rig.app.events] == rig.texts
+    assert [event.get("complete") for event in rig.app.events] == [True, None]
+
+
 # --- events ---
 
 

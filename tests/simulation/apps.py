@@ -16,6 +16,7 @@ import trio
 
 from smppd.client import Connection, ProtocolError
 from smppd.errors import SmppdError
+from tests.simulation.natures import PASSING
 from tests.simulation.violations import Violation
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ FINAL: Final = frozenset({"delivered", "failed", "expired", "cancelled"})
 
 PREFIXES: Final = ("49170", "44770", "1202", "86138")
 """Of destinations; the routing table has other offers for each."""
+
+SENDERS: Final = ("ACME", "ACME", "4915550001", "4444")
+"""To the numbers among them phones may reply."""
 
 BATCH_MAX: Final = 12
 """Submits in one write."""
@@ -61,7 +65,7 @@ class App:
         self.events: list[JsonObject] = []
         self.stories: dict[str, list[JsonObject]] = {}
         self.open: set[str] = set()
-        self.inbound: list[str] = []
+        self.inbound: list[JsonObject] = []
         self.cancelled: set[str] = set()
         self.duplicates = 0
         self.connections = 0
@@ -112,7 +116,10 @@ class App:
             text += " It comes to your door between nine and noon, so be in." * chance.randint(3, 8)
         elif kind < 0.3:
             text = f"订单 {number} 已发货。" * chance.randint(4, 12)
-        submit: JsonObject = {"ref": ref, "to": f"+{destination}", "from": "ACME", "text": text}
+        elif kind < 0.4:
+            text = f"Order {number}: siparişiniz yola çıktı. " * chance.randint(1, 8)
+        sender = chance.choice(SENDERS)
+        submit: JsonObject = {"ref": ref, "to": f"+{destination}", "from": sender, "text": text}
         submit["class"] = chance.choice(["transactional", "transactional", "otp", "promotional"])
         submit["valid_for"] = chance.choice([60, 300, 900, 1800])
         if chance.random() < 0.1:
@@ -242,7 +249,7 @@ class App:
             raise Violation("the event stream has no gap", f"{len(self.events)}, then {event}")
         self.events.append(event)
         if event["event"] == "inbound":
-            self.inbound.append(event["text"])
+            self._keep_inbound(event)
             return
         ref = event["ref"]
         story = self.stories.setdefault(ref, [])
@@ -254,6 +261,14 @@ class App:
             self.open.discard(ref)
         elif event["event"] in ("uncertain", "sent"):
             self.open.add(ref)
+
+    def _keep_inbound(self, event: JsonObject) -> None:
+        self.inbound.append(event)
+        answered = event.get("reply_to")
+        if answered is not None:
+            submit = self.submits.get(answered["ref"], {"to": "", "from": ""})
+            if (submit["to"], submit["from"]) != (f"+{event['from']}", event["to"]):
+                raise Violation("a reply is to what was sent", f"{event}: {submit}")
 
     def _judge_story(self, ref: str, story: list[JsonObject]) -> None:
         names = [event["event"] for event in story]
@@ -269,6 +284,8 @@ class App:
             raise Violation("nothing after the final event", f"{ref}: {names}", about)
         if names[-1] == "delivered" and "sent" not in names and "uncertain" not in names:
             raise Violation("sent before delivered", f"{ref}: {names}", about)
+        if names[-1] == "failed" and int(story[-1].get("status") or "0", 16) in PASSING:
+            raise Violation("nothing fails for what passes", f"{ref}: {story[-1]}", about)
         resends = sum(event["event"] == "uncertain" and event["resend"] for event in story)
         if resends > 1 and about not in self.world.resolved:
             raise Violation("resent for doubt once", f"{ref}: {names}", about)

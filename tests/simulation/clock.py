@@ -44,7 +44,7 @@ class Stillstand(trio.abc.Instrument):
 class Wall:
     """The time of day as the daemon's host believes it. ``true`` is what it is.
 
-    ``latest`` is the latest it ever said.
+    ``latest`` is the latest it ever said, ``jumps`` are when it was set.
     """
 
     def __init__(self) -> None:
@@ -52,6 +52,7 @@ class Wall:
         self._drift = 0.0
         self._drifts_since = 0.0
         self.latest = START_MILLISECONDS
+        self.jumps: list[float] = []
 
     def read(self) -> int:
         """Unix milliseconds."""
@@ -67,6 +68,7 @@ class Wall:
 
     def jump(self, seconds: float) -> None:
         """Somebody sets the clock."""
+        self.jumps.append(trio.current_time())
         self._offset += seconds
 
     def slew(self, drift: float) -> None:

@@ -11,6 +11,7 @@ import random
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -18,6 +19,7 @@ import trio
 from smppd.faults import POINTS
 from smppd.simulator.delay import Uniform
 from smppd.smpp.constants import ESME_RALYBND, ESME_RINVPASWD, ESME_RMSGQFUL, ESME_RSYSERR
+from tests.simulation.natures import STATUSES
 from tests.simulation.net import Break
 from tests.simulation.setup import BROKEN
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 HOUR: Final = 3_600.0
 DAY: Final = 86_400.0
+
+OFTEN: Final = {"carrier misbehaves": 5, "phone writes": 2}
+"""Kinds of which there are many, beside those of which there is one."""
 
 WALL_OFF_SECONDS_MAX: Final = 5 * DAY
 """All jumps together: retention, of 60 days and more, is another test's."""
@@ -68,6 +73,10 @@ class Faults:
             "clock jump": self._jump,
             "clock slew": self._slew,
             "phone writes": self._write_in,
+            "rubbish": self._send_rubbish,
+            "carrier asked": self._ask_carrier,
+            "tap": self._tap,
+            "quarantine": self._look_at_rubbish,
         }
         self._chances = {name: world.chance(f"fault {name}") for name in self._kinds}
         share = self._plan.uniform(0.3, 1.0)
@@ -80,14 +89,17 @@ class Faults:
 
     async def run(self) -> None:
         """Until the world heals."""
-        weights = {name: self._plan.choice([1, 1, 2, 5]) for name in self._kinds}
+        weights = {
+            name: self._plan.choice([1, 1, 2, 5]) * OFTEN.get(name, 1) for name in self._kinds
+        }
         names = list(self._kinds)
         while not self.is_over:
             await trio.sleep(self._plan.expovariate(1 / self.every))
             # Drawn from all kinds, so that one taken out shifts nothing of the others.
             (name,) = self._plan.choices(names, [weights[name] for name in names])
             if name in self.enabled and not self.is_over:
-                self.world.nursery.start_soon(self._kinds[name], self._chances[name])
+                kind = partial(self._kinds[name], self._chances[name])
+                self.world.nursery.start_soon(self.world.guard, kind)
 
     def stop(self) -> None:
         """No more; what is pending is called off."""
@@ -182,7 +194,14 @@ class Faults:
 
     async def _write_in(self, chance: random.Random) -> None:
         self._count("phone writes")
-        self._carrier(chance).write_in()
+        self.world.phones.write(self._carrier(chance))
+
+    async def _send_rubbish(self, chance: random.Random) -> None:
+        carrier = self._carrier(chance)
+        self._count("rubbish")
+        carrier.is_noisy = True
+        await trio.sleep(chance.expovariate(1 / 60))
+        carrier.is_noisy = False
 
     def _carrier(self, chance: random.Random) -> Carrier:
         return self.world.carriers[chance.choice(list(self.world.carriers))]
@@ -213,6 +232,20 @@ class Faults:
     async def _resolve(self, _: random.Random) -> None:
         self._count("resolve")
         await self.world.operator.resolve()
+
+    async def _ask_carrier(self, chance: random.Random) -> None:
+        action = chance.choice(["query", "query", "cancel"])
+        self._count(f"carrier asked: {action}")
+        await self.world.operator.ask_carrier(action)
+
+    async def _tap(self, chance: random.Random) -> None:
+        self._count("tap")
+        carrier = chance.choice(list(self.world.carriers))
+        await self.world.operator.tap(carrier, chance.expovariate(1 / 20))
+
+    async def _look_at_rubbish(self, _: random.Random) -> None:
+        self._count("quarantine")
+        await self.world.operator.look_at_rubbish()
 
     # -- the daemon ---
 
@@ -277,6 +310,10 @@ def draw_behaviour(chance: random.Random) -> tuple[str, dict[str, object]]:
         "throttles by the second": {"throttle_per_second": 1 + count},
         "refuses": {"refuse_rate": rate},
         "refuses for now": {"refuse_rate": rate, "refuse_status": ESME_RSYSERR},
+        "says what only it means": {
+            "refuse_rate": rate,
+            "refuse_status": 0x401 + count % len(STATUSES),
+        },
         "loses responses": {"lose_response_rate": rate},
         "slow responses": {"response_delay": Uniform(0.1, 15.0)},
         "loses receipts": {"lose_receipt_rate": rate},
@@ -288,11 +325,13 @@ def draw_behaviour(chance: random.Random) -> tuple[str, dict[str, object]]:
             "receipt_delay": Uniform(0.0, 2.0),
         },
         "enroute receipts": {"enroute_rate": rate, "receipt_delay": 2.0},
+        "expired": {"expired_rate": rate, "receipt_delay": 1.0},
         "undelivered": {"undelivered_rate": rate, "receipt_delay": 1.0},
         "hangs": {"hang_after": count},
         "drops": {"drop_after": count},
         "reads nothing": {"stop_reading_after": count},
         "unbinds": {"unbind_after": count},
+        "unbinds with a full window": {"unbind_after": count, "response_delay": 2.5},
         "refuses binds": {"bind_status": ESME_RINVPASWD},
         "already bound": {"bind_status": ESME_RALYBND},
         "one bind at most": {"binds_max": 1},

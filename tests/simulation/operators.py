@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from base64 import b64decode
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -51,6 +52,41 @@ class Operator:
     async def set_mode(self, verb: str, carrier: str) -> None:
         """``pause``, ``resume`` or ``drain`` one carrier."""
         await self.ask({"type": verb, "carrier": carrier})
+
+    async def ask_carrier(self, action: str) -> None:
+        """``query`` or ``cancel`` one message where its carrier has it."""
+        app = self.world.apps[self.chance.choice(list(self.world.apps))]
+        if app.ids:
+            ref = self.chance.choice(list(app.ids)[-60:])
+            await self.ask({"type": "ask_carrier", "id": app.ids[ref], "action": action})
+
+    async def tap(self, carrier: str, seconds: float) -> None:
+        """Look at a carrier's links for a while; no text of anybody's may be seen."""
+        seen = b""
+        answer = await self.ask({"type": "tap", "carrier": carrier})
+        if answer is None or answer["type"] != "tapped":
+            return
+        name = answer["tap"]
+        with trio.move_on_after(seconds):
+            while answer is not None and answer["type"] == "tapped":
+                seen += b64decode(answer["data"])
+                answer = await self.ask({"type": "tap", "carrier": carrier, "tap": name})
+        while answer is not None and answer["type"] == "tapped" and not answer["ended"]:
+            asked = {"type": "tap", "carrier": carrier, "tap": name, "end": True}
+            answer = await self.ask(asked)
+            seen += b64decode((answer or {}).get("data", ""))
+        self.world.counts["tapped"] += len(seen)
+        if b"Order " in seen or b"call me back" in seen:
+            raise Violation("a tap shows no text", carrier)
+
+    async def look_at_rubbish(self) -> None:
+        """What nobody could read; one is looked at, and one goes."""
+        listed = await self.ask({"type": "quarantine", "limit": 200})
+        for record in (listed or {}).get("records", [])[:1]:
+            shown = await self.ask({"type": "quarantine", "id": record["id"]})
+            if shown is not None and not shown["records"]:
+                raise Violation("rubbish is kept", f"{record} {shown}")
+            await self.ask({"type": "quarantine_drop", "id": record["id"]})
 
     async def reload_right(self) -> None:
         """Has the configuration on disk, which is right, taken up."""

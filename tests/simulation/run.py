@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import os
 import queue
@@ -74,6 +75,8 @@ def read_arguments() -> argparse.Namespace:
 
 def try_seed(seed: int, seconds: float, without: frozenset[str]) -> Report | None:
     """One world; None where it failed, and everything about it was printed."""
+    gc.unfreeze()  # every life of a daemon keeps what it finds from the collector (daemon/garbage)
+    gc.collect()
     try:
         return simulate(seed, seconds=seconds, without=without)
     except Failure as failure:

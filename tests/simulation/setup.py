@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+
+from tests.simulation.natures import Nature
+from tests.simulation.phones import BANK_NUMBER, INBOUND_TIMEOUT
 
 Table: TypeAlias = dict[str, Any]
 
@@ -24,6 +28,8 @@ DAEMON: Final[Table] = {
     },
 }
 
+INBOUND: Final = [{"destination": BANK_NUMBER, "app": "bank"}]
+
 BROKEN: Final = (
     'currency = "USD"\n[[route]]\nprefix = "49"\ncarrier = "nobody"\n',
     'currency = "USD"\n[[route]\n',
@@ -35,8 +41,11 @@ BROKEN: Final = (
 class Setup:
     """``carriers`` by name, and ``routes``; ``write`` puts them where a daemon reads them."""
 
-    def __init__(self, directory: Path, chance: random.Random) -> None:
+    def __init__(
+        self, directory: Path, chance: random.Random, natures: Mapping[str, Nature]
+    ) -> None:
         self.directory = directory
+        self._natures = natures
         self._chance = chance
         self.carriers = {name: self._draw_carrier(name) for name in CARRIERS}
         self.routes = self._draw_routes(list(CARRIERS))
@@ -52,7 +61,7 @@ class Setup:
                 path.write_text(to_toml(self.carriers[name]))
             else:
                 path.unlink(missing_ok=True)
-        table = {"currency": "USD", "route": self.routes}
+        table = {"currency": "USD", "inbound": INBOUND, "route": self.routes}
         (self.directory / "routing.toml").write_text(routing or to_toml(table))
 
     def change(self) -> str:
@@ -110,7 +119,10 @@ class Setup:
             "reconnect_min": 0.5,
             "reconnect_max": 8.0,
             "reconnect_refused": 20.0,
+            "refusals_max": chance.choice([2, 10]),
+            "inbound_timeout": INBOUND_TIMEOUT,
             **({"uncertain": chance.choice(["resend", "stop"])} if chance.random() < 0.3 else {}),
+            **self._natures[name].config,
         }
 
     def _draw_routes(self, names: list[str]) -> list[Table]:
@@ -136,12 +148,18 @@ def to_toml(table: Table) -> str:
 def _write(lines: list[str], table: Table, path: tuple[str, ...]) -> None:
     inner: list[tuple[str, Any]] = []
     for key, value in table.items():
-        if isinstance(value, dict) or (isinstance(value, list) and isinstance(value[0], dict)):
+        if isinstance(value, dict) or (
+            value and isinstance(value, list) and isinstance(value[0], dict)
+        ):
             inner.append((key, value))
         else:
-            lines.append(f"{key} = {json.dumps(value)}")
+            lines.append(f"{_key(key)} = {json.dumps(value)}")
     for key, value in inner:
-        name = ".".join((*path, key))
+        name = ".".join(map(_key, (*path, key)))
         for one in value if isinstance(value, list) else [value]:
             lines.append(f"[[{name}]]" if isinstance(value, list) else f"[{name}]")
             _write(lines, one, (*path, key))
+
+
+def _key(name: str) -> str:
+    return name if name.replace("_", "").isalpha() else json.dumps(name)

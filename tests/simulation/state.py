@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from smppd.store import keys, life
+from smppd.store.evidence import ROWS_MAX
 from smppd.store.ledger import Ledger
 from smppd.store.messages import LIVE_MAX
 from smppd.store.records import GRANTED, QUEUED, decode_message
 from smppd.store.store import Store
+from tests.simulation.setup import CARRIERS
 from tests.simulation.violations import Violation
 
 
@@ -47,6 +49,12 @@ def check_state(ledger: Ledger, store: Store) -> None:
                 )
             if message.state == QUEUED and message.id in rows:
                 _check_row(message.id, rows)
+        waiting = sum(1 for key in tables["inbound_parts"].keys_from(b"") if key[-1])
+        if waiting != ledger.reassembly.waiting:
+            detail = f"{waiting} on disk, {ledger.reassembly.waiting} in memory"
+            raise Violation("segments of phones wait in memory as on disk", detail)
+        if len(ledger.evidence) > ROWS_MAX * len(CARRIERS):
+            raise Violation("the quarantine is bounded", f"{len(ledger.evidence)}")
         if granted - seen:
             raise Violation("every grant names a segment", f"{granted - seen}")
     if len(ledger.messages) > LIVE_MAX:

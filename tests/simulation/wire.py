@@ -10,25 +10,34 @@ refused; nothing goes out for a message whose cancellation was answered; a carri
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from smppd.smpp.throughput import AHEAD_SECONDS, LATE_SECONDS, Throughput
+from tests.simulation.natures import TAKEN_STATUS
+from tests.simulation.pdus import (
+    DATA_SM,
+    DATA_SM_RESP,
+    DELIVER_SM,
+    DELIVER_SM_RESP,
+    GENERIC_NACK,
+    SUBMIT_SM,
+    SUBMIT_SM_RESP,
+    Framer,
+    Traffic,
+    read_receipt,
+    read_traffic,
+)
+from tests.simulation.rubbish import FIRST_NUMBER, is_taken
 from tests.simulation.violations import Violation
 
 if TYPE_CHECKING:
     from tests.simulation.life import Life
     from tests.simulation.world import World
 
-SUBMIT_SM: Final = 0x00000004
-DELIVER_SM: Final = 0x00000005
-SUBMIT_SM_RESP: Final = 0x80000004
-DELIVER_SM_RESP: Final = 0x80000005
-
-_HEAD: Final = struct.Struct(">IIII")
+ESME_RMSGQFUL: Final = 0x00000014
 
 SegmentKey = tuple[str, int]
 """A destination, which is one message's alone, and the number of a segment, from 1."""
@@ -46,7 +55,8 @@ class Sent(msgspec.Struct):
 
 
 class WireBook:
-    """Everything that ever went over any carrier's wire."""
+    """Everything that ever went over any carrier's wire; ``delivered`` are the phones of which the
+    daemon has read that they have their message."""
 
     def __init__(self) -> None:
         self.sent: dict[SegmentKey, list[Sent]] = {}
@@ -55,30 +65,11 @@ class WireBook:
         self.limits: dict[str, float] = {}
         self.submits = 0
         self.receipts_acked: list[tuple[str, str, str]] = []
-        self.inbound_acked: list[str] = []
+        self.delivered: set[str] = set()
 
     def of(self, destination: str) -> dict[SegmentKey, list[Sent]]:
         """What went out of one message."""
         return {key: sent for key, sent in self.sent.items() if key[0] == destination}
-
-
-class Framer:
-    """Octets to PDUs: (command_id, command_status, sequence_number, body)."""
-
-    def __init__(self) -> None:
-        self._data = b""
-
-    def feed(self, data: bytes) -> list[tuple[int, int, int, bytes]]:
-        """The PDUs that are complete now."""
-        self._data += data
-        found = []
-        while len(self._data) >= _HEAD.size:
-            length, command, status, sequence = _HEAD.unpack_from(self._data)
-            if len(self._data) < length:
-                break
-            found.append((command, status, sequence, self._data[_HEAD.size : length]))
-            self._data = self._data[length:]
-        return found
 
 
 class WireJudge:
@@ -91,15 +82,19 @@ class WireJudge:
         self._out = Framer()
         self._back = Framer()
         self._open: dict[int, tuple[SegmentKey, Sent]] = {}
-        self._deliveries: dict[int, tuple[str, str]] = {}
+        self._deliveries: dict[int, Traffic] = {}
+        self._rubbish: dict[int, str] = {}
 
     def wrote(self, data: bytes) -> None:
         """The daemon hands this to its kernel."""
         submits = []
         for command, status, sequence, body in self._out.feed(data):
-            if command == SUBMIT_SM:
-                submits.append((sequence, read_segment(body)))
-            elif command == DELIVER_SM_RESP:
+            if command in (SUBMIT_SM, DATA_SM):
+                traffic = read_traffic(command, body)
+                submits.append((sequence, (traffic.destination, traffic.place[0])))
+            elif sequence >= FIRST_NUMBER:
+                self._judge_refusal(sequence, command, status)
+            elif command in (DELIVER_SM_RESP, DATA_SM_RESP):
                 self._note_ack(sequence, status)
         if submits:
             self._judge_submits(submits)
@@ -107,25 +102,43 @@ class WireJudge:
     def read(self, data: bytes) -> None:
         """The daemon has read this."""
         for command, status, sequence, body in self._back.feed(data):
-            if command == SUBMIT_SM_RESP and sequence in self._open:
+            if sequence >= FIRST_NUMBER:
+                self._rubbish[sequence] = self._world.carriers[self._carrier].rubbish[sequence]
+            elif command in (SUBMIT_SM_RESP, DATA_SM_RESP) and sequence in self._open:
                 _, sent = self._open.pop(sequence)
-                sent.status = status
+                sent.status = 0 if status == TAKEN_STATUS else status
                 sent.message_id = body.partition(b"\0")[0].decode("ascii", "replace")
-            elif command == DELIVER_SM:
-                self._deliveries[sequence] = read_delivery(body)
+            elif command in (DELIVER_SM, DATA_SM):
+                self._deliveries[sequence] = traffic = read_traffic(command, body)
+                if (read_receipt(traffic) or ("", ""))[1] == "DELIVRD":
+                    self._world.book.delivered.add(traffic.source)
+                if (key := self._world.phones.find(traffic)) is not None:
+                    self._world.phones.note_read(key)
+
+    def _judge_refusal(self, sequence: int, command: int, status: int) -> None:
+        """Rubbish is answered once, as the standard says."""
+        kind = self._rubbish.pop(sequence, "")
+        is_answer = command in (GENERIC_NACK, DELIVER_SM_RESP)
+        if not kind or not is_answer or is_taken(kind) == bool(status):
+            detail = f"{kind or sequence} was answered 0x{command:08X} 0x{status:08X}"
+            raise Violation("rubbish is refused", detail)
 
     def _note_ack(self, sequence: int, status: int) -> None:
-        source, text = self._deliveries.pop(sequence, ("", ""))
-        if status:
+        traffic = self._deliveries.pop(sequence, None)
+        if status == ESME_RMSGQFUL and self._world.faults.counts["disk full"]:
+            return  # refused for want of room: it comes again
+        if status or traffic is None:
             raise Violation(
-                "a deliver_sm is taken", f"{text!r} was answered 0x{status:08X}", source
+                "a deliver_sm is taken",
+                f"{traffic} was answered 0x{status:08X}",
+                "" if traffic is None else traffic.source,
             )
-        book = self._world.book
-        if text.startswith("id:"):
-            words = dict(word.partition(":")[::2] for word in text.split(" ") if ":" in word)
-            book.receipts_acked.append((source, words.get("id", ""), words.get("stat", "")))
-        elif source:
-            book.inbound_acked.append(text)
+        key = self._world.phones.find(traffic)
+        receipt = read_receipt(traffic)
+        if key is not None:
+            self._world.phones.note_acked(key)
+        elif receipt is not None:
+            self._world.book.receipts_acked.append((traffic.source, *receipt))
 
     def _judge_submits(self, submits: list[tuple[int, SegmentKey]]) -> None:
         world, book = self._world, self._world.book
@@ -186,33 +199,3 @@ class WireJudge:
                 "no carrier gets more than its throughput",
                 f"{self._carrier}: {len(times)} in 10 s at {limit} a second",
             )
-
-
-def read_segment(body: bytes) -> SegmentKey:
-    """The destination of a submit_sm's body, and which segment it is by its user data header."""
-    _service_type, rest = _c_string(body)
-    _source, rest = _c_string(rest[2:])
-    destination, rest = _c_string(rest[2:])
-    esm_class = rest[0]
-    _schedule, rest = _c_string(rest[3:])
-    _validity, rest = _c_string(rest)
-    message = rest[5:]
-    index = 1
-    if esm_class & 0x40:
-        index = message[message[0]]  # the last octet of a header that holds nothing else
-    return destination, index
-
-
-def read_delivery(body: bytes) -> tuple[str, str]:
-    """The source address and the text of a deliver_sm's body."""
-    _service_type, rest = _c_string(body)
-    source, rest = _c_string(rest[2:])
-    _destination, rest = _c_string(rest[2:])
-    _schedule, rest = _c_string(rest[3:])
-    _validity, rest = _c_string(rest)
-    return source, rest[5 : 5 + rest[4]].decode("latin-1")
-
-
-def _c_string(data: bytes) -> tuple[str, bytes]:
-    text, _, rest = data.partition(b"\0")
-    return text.decode("latin-1"), rest

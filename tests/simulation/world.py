@@ -23,12 +23,13 @@ from smppd.client import Connection, DaemonUnreachable
 from tests.simulation.apps import App, AppPlan
 from tests.simulation.carriers import Carrier
 from tests.simulation.clock import Stillstand, Wall, make_clock
-from tests.simulation.ending import check_app, check_carriers, check_inbound
+from tests.simulation.ending import check_app, check_carriers, check_inbound, check_texts
 from tests.simulation.faults import Faults
 from tests.simulation.life import Life
 from tests.simulation.net import Connection as Wire
 from tests.simulation.net import Digest
 from tests.simulation.operators import UID, Operator
+from tests.simulation.phones import PhoneBook
 from tests.simulation.setup import CARRIERS, Setup
 from tests.simulation.violations import Violation
 from tests.simulation.wire import WireBook
@@ -96,8 +97,10 @@ class World:
         plan = self.chance("plan")
         self._seconds = seconds or plan.choice([60.0, 300.0, 900.0, 3_600.0])
         self._latency = plan.choice([0.0, 0.02, 0.3])
-        self.setup = Setup(directory, self.chance("setup"))
+        self.phones = PhoneBook(self)
         self.carriers = {name: Carrier(self, name) for name in CARRIERS}
+        natures = {name: one.nature for name, one in self.carriers.items()}
+        self.setup = Setup(directory, self.chance("setup"), natures)
         self.apps = {
             "shop": App(self, "shop", 1001, draw_plan(plan, self._seconds, takes=False)),
             "bank": App(self, "bank", 1002, draw_plan(plan, self._seconds, takes=True)),
@@ -153,13 +156,13 @@ class World:
         async with trio.open_nursery() as self.nursery:
             self.nursery.start_soon(self._live)
             for app in self.apps.values():
-                self.nursery.start_soon(self._guard, app.run)
-            self.nursery.start_soon(self._guard, self.faults.run)
+                self.nursery.start_soon(self.guard, app.run)
+            self.nursery.start_soon(self.guard, self.faults.run)
             await trio.sleep(self._seconds)
-            await self._guard(self._heal)
-            await self._guard(self._wait_final)
-            await self._guard(self._check_all)
-            await self._guard(self._stop)
+            await self.guard(self._heal)
+            await self.guard(self._wait_final)
+            await self.guard(self._check_all)
+            await self.guard(self._stop)
             self.nursery.cancel_scope.cancel()
         if self.violation is not None:
             raise self.violation
@@ -168,7 +171,8 @@ class World:
     def _note_stillstand(self) -> None:
         self.fail(Violation("nobody spins", f"at {self.now():.3f} s"))
 
-    async def _guard(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def guard(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Does it; what it finds wrong ends the world."""
         try:
             await work()
         except* Violation as group:
@@ -203,7 +207,7 @@ class World:
         self.note_change()
         for carrier in self.carriers.values():
             carrier.reach = "well"
-            carrier.smsc.is_odd = False
+            carrier.smsc.is_odd = carrier.is_noisy = False
             carrier.behave(response_delay=0.05, receipt_delay=0.5)
         await self._wait_serving()
         await self.operator.reload_right()
@@ -239,9 +243,11 @@ class World:
     async def _check_all(self) -> None:
         for app in self.apps.values():
             while not await self._check_app(app):  # a daemon was told to end before the healing
+                await trio.sleep(LOOK_SECONDS)  # it may still be about to
                 await self._wait_serving()
         await check_inbound(self)
         check_carriers(self)
+        check_texts(self)
 
     async def _check_app(self, app: App) -> bool:
         """False where the daemon went away meanwhile."""
