@@ -103,7 +103,7 @@ Rooms, file by file (``policy`` is drawn, and not built yet):
     ``source``     the one file that reads TOML           ``daemon_file`` smppd.toml
     ``carrier_file`` a carrier, its password and TLS      ``routing_file`` routes and sheets
     ``check``      what is allowed and hardly meant       ``diff``        what a reload changes
-    ``modes``      what other users could read or write
+    ``modes``      what other users could read or write   ``carrier_names`` which there are
     ``submits``    addresses and TLVs of a carrier        ``certificate`` its key, and its end
 ``smpp/``    the wire, without I/O
     ``constants``  spec names, their numbers              ``pdu``         our codec of the hot four

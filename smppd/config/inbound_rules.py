@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Final
 
+from smppd.config.carrier_names import Carriers, check_carrier
 from smppd.config.source import Key, Source
 from smppd.config.tables import check_keys
 from smppd.config.values import Wrong
@@ -27,7 +28,7 @@ _DESTINATION: Final = re.compile(r"(?!\+?(?:00)?\Z)[!-~]{1,20}")
 
 
 def read_inbound(
-    source: Source, tables: Sequence[object], carriers: Collection[str], apps: Collection[str]
+    source: Source, tables: Sequence[object], carriers: Carriers, apps: Collection[str]
 ) -> list[InboundRule]:
     """The rules that are right, in the order of the file; problems are noted. ``carriers`` and
     ``apps`` are those there are."""
@@ -54,7 +55,7 @@ def describe_rule(rule: InboundRule) -> str:
 
 
 def _read_rule(
-    source: Source, index: int, table: object, carriers: Collection[str], apps: Collection[str]
+    source: Source, index: int, table: object, carriers: Carriers, apps: Collection[str]
 ) -> InboundRule | None:
     key: Key = ("inbound", index)
     if not isinstance(table, dict):
@@ -68,7 +69,7 @@ def _read_rule(
         ),
         "keyword": _check_keyword(table),
         "prefix": _check(table, "prefix", _PREFIX, "the first digits of an E.164 number", "49"),
-        "carrier": _check_carrier(table, carriers),
+        "carrier": check_carrier(table["carrier"], carriers) if "carrier" in table else None,
     }
     for name, wrong in checked.items():
         if wrong is not None:
@@ -122,12 +123,3 @@ def _check_keyword(table: dict[str, object]) -> Wrong | None:
     if isinstance(value, str) and len(value.split()) == 1 and first_word(value):
         return None
     return Wrong(f"{value!r} is not a keyword", 'write one word in quotes, such as "STOP"')
-
-
-def _check_carrier(table: dict[str, object], carriers: Collection[str]) -> Wrong | None:
-    value = table.get("carrier")
-    if value is None or (isinstance(value, str) and value in carriers):
-        return None
-    near = get_close_matches(str(value), sorted(carriers), 1)
-    remedy = f"did you mean {near[0]!r}?" if near else f"create carriers/{value}.toml"
-    return Wrong(f"carrier {value!r} has no file carriers/{value}.toml", remedy)

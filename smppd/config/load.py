@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from smppd.config.carrier_file import CARRIERS_DIRECTORY, carrier_name, read_carrier
+from smppd.config.carrier_names import Carriers, carriers_for
 from smppd.config.check import Files, find_warnings
 from smppd.config.daemon_file import (
     DAEMON_FILE,
@@ -29,7 +30,7 @@ from smppd.config.model import (
     DaemonConfig,
     RoutingConfig,
 )
-from smppd.config.routing_file import ROUTING_FILE, Carriers, carriers_for, read_routing
+from smppd.config.routing_file import ROUTING_FILE, read_routing
 from smppd.config.source import Source
 from smppd.config.verdicts import StatusConfig, read_verdicts
 from smppd.errors import ConfigError, Problem

@@ -9,13 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
 
-import msgspec
-
+from smppd.config.carrier_names import Carriers, check_carrier
 from smppd.config.inbound_rules import read_inbound
-from smppd.config.model import CarrierConfig, RouteConfig, RoutingConfig
+from smppd.config.model import RouteConfig, RoutingConfig
 from smppd.config.source import Key, Source
 from smppd.config.tables import check_keys, read_struct
 from smppd.config.values import Wrong
@@ -37,21 +35,6 @@ _SHEET_KEYS = frozenset({"carrier", "file"})
 _LISTS = ("route", "prices", "inbound")
 
 
-class Carriers(msgspec.Struct, frozen=True):
-    """The carriers that a route may name: those with a file (a broken one too), those of them that
-    only receive, and the files that set no key."""
-
-    names: Collection[str]
-    receivers: Collection[str]
-    examples: Collection[str]
-
-
-def carriers_for(read: dict[str, CarrierConfig | None], examples: Collection[str]) -> Carriers:
-    """``read`` holds None for a carrier whose file has problems."""
-    receivers = {name for name, one in read.items() if one and one.bind == "receiver"}
-    return Carriers(read.keys(), receivers, examples)
-
-
 def read_routing(
     source: Source, directory: Path, carriers: Carriers, apps: Collection[str]
 ) -> RoutingConfig | None:
@@ -59,7 +42,7 @@ def read_routing(
     others; ``apps`` are the names there are."""
     sheets, priced = _read_sheets(source, directory, carriers)
     routes = _read_routes(source, carriers, priced)
-    inbound = read_inbound(source, _read_list(source, "inbound"), carriers.names, apps)
+    inbound = read_inbound(source, _read_list(source, "inbound"), carriers, apps)
     if source.broken:
         return None
     given = {"routes": routes, "sheets": sheets, "inbound": inbound}
@@ -107,7 +90,7 @@ def _read_route(
     fallback = table.get("fallback", False)
     checked = {
         "prefix": _check_prefix(table.get("prefix")),
-        "carrier": _check_carrier(carrier, carriers) or _check_sends(carrier, carriers),
+        "carrier": check_carrier(carrier, carriers) or _check_sends(carrier, carriers),
         "cost": None if cost is None and has_sheet else _check_cost(cost),
         "fallback": _check_flag(fallback),
     }
@@ -131,7 +114,7 @@ def _read_sheets(
             source.note(key, "is not a table", "write [[prices]] with its keys below")
             continue
         check_keys(source, key, table, _SHEET_KEYS)
-        if wrong := _check_carrier(table.get("carrier"), carriers):
+        if wrong := check_carrier(table.get("carrier"), carriers):
             source.note_wrong((*key, "carrier"), wrong)
             continue
         carrier = str(table["carrier"])
@@ -181,19 +164,6 @@ def _check_prefix(value: object) -> Wrong | None:
         f"{value!r} is not the beginning of an E.164 number without '+'",
         f'write "{digits}"' if digits else 'write digits such as "49", or "" for the default route',
     )
-
-
-def _check_carrier(value: object, carriers: Carriers) -> Wrong | None:
-    if value is None:
-        return Wrong("is missing", "add the name of a carrier")
-    if isinstance(value, str) and value in carriers.names:
-        return None
-    if isinstance(value, str) and value in carriers.examples:
-        wrong = f"carriers/{value}.toml sets no key, so it is no carrier"
-        return Wrong(wrong, "take the # away before the keys it needs")
-    near = get_close_matches(str(value), sorted(carriers.names), 1)
-    remedy = f"did you mean {near[0]!r}?" if near else f"create carriers/{value}.toml"
-    return Wrong(f"carrier {value!r} has no file carriers/{value}.toml", remedy)
 
 
 def _check_sends(value: object, carriers: Carriers) -> Wrong | None:

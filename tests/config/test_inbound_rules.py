@@ -74,6 +74,13 @@ def test_wrong_rule_is_named_with_what_to_write(
     assert said in str(problem)
 
 
+def test_file_of_comments_alone_is_told_from_one_that_is_not_there(tmp_path: Path) -> None:
+    directory = write_rules(tmp_path, rule(carrier="example"))
+    (directory / "carriers" / "example.toml").write_text("# host = ...\n", encoding="utf-8")
+
+    assert "sets no key, so it is no carrier" in str(only_problem(directory))
+
+
 def test_what_is_no_list_of_rules_is_named(tmp_path: Path) -> None:
     problem = only_problem(write_rules(tmp_path, '[inbound]\napp = "shop"\n'))
 
