@@ -31,8 +31,8 @@ from smppd.text import gsm7, ucs2
 from smppd.traffic.settle import LinkProfile, settle
 from tests.house import House, tag_of
 from tests.smpp.pair import bound_esme, raw
+from tests.traffic.centre import WAIT_MIN, keep, open_centre, until
 from tests.traffic.line import open_line
-from tests.traffic.test_carrier import WAIT_MIN, keep, open_centre, until
 
 Clock = trio.testing.MockClock
 Open = Callable[..., House]

@@ -12,7 +12,7 @@ from smppd import terminal
 from smppd.ctl.levers import dump
 from tests.ctl.house import RUBBISH, TO, Desk
 from tests.processes import START_SECONDS_MAX, ask
-from tests.smpp.test_capture import carried_by, records_of
+from tests.smpp.captured import carried_by, records_of
 
 MASKED = b"+49151xxxxxxxx"
 

@@ -15,7 +15,7 @@ from smppd.smpp.capture import SMSC_PORT
 from smppd.traffic.tap import IDLE_SECONDS_MAX
 from tests.market import Member, Run, play
 from tests.processes import ALPHA, START_SECONDS_MAX, Child, Site, ask
-from tests.smpp.test_capture import carried_by, records_of
+from tests.smpp.captured import carried_by, records_of
 
 TO = "+8613800138000"
 SLOW = "3600"

@@ -21,8 +21,8 @@ from smppd.traffic.settle import LinkProfile, settle
 from tests.fuzz.feed import Feed, cut
 from tests.fuzz.ledger import MEMORY
 from tests.house import House
+from tests.smpp.captured import carried_by, records_of
 from tests.smpp.pair import bound_esme, raw
-from tests.smpp.test_capture import carried_by, records_of
 
 STEPS_MAX: Final = 40
 """PDUs of one input."""

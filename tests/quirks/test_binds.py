@@ -32,8 +32,7 @@ from tests.smpp.pair import (
     sent_by,
     session_in,
 )
-from tests.traffic.line import Smsc, open_line
-from tests.traffic.test_carrier import (
+from tests.traffic.centre import (
     ENDLESS,
     WAIT_MAX,
     WAIT_MIN,
@@ -43,6 +42,7 @@ from tests.traffic.test_carrier import (
     open_centre,
     until,
 )
+from tests.traffic.line import Smsc, open_line
 
 Clock = trio.testing.MockClock
 

@@ -17,8 +17,8 @@ from smppd.store.retention import RetentionPeriods
 from smppd.traffic.commit import IDLE_SECONDS_MAX
 from tests.house import Open, texts
 from tests.smpp.pair import raw
+from tests.traffic.centre import keep, open_centre, until
 from tests.traffic.line import open_line
-from tests.traffic.test_carrier import keep, open_centre, until
 from tests.traffic.test_link import receipt_of
 
 Clock = trio.testing.MockClock

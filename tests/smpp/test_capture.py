@@ -20,31 +20,13 @@ from smppd.smpp.pdu import (
 )
 from smppd.smpp.rare import Bind, encode_bind, encode_bind_resp
 from smppd.smpp.redaction import redact_pdu
+from tests.smpp.captured import carried_by, records_of
 from tests.tools import require_tool
 
 SEVERITY_WARNING = 0x600000  # Wireshark's PI_WARN
 
 AT = 1_795_292_101_000_123  # Unix microseconds
 SUBMITS = [encode_submit_sm(SubmitSm("4915112345678", b"a" * 140), n) for n in range(1, 301)]
-
-
-def records_of(capture: bytes) -> list[bytes]:
-    """The packets of a file, as its own headers cut it."""
-    magic, major, minor, _, _, _, linktype = struct.unpack_from("<IHHiIII", capture)
-    assert (magic, major, minor, linktype) == (0xA1B2C3D4, 2, 4, 101)
-    packets = []
-    offset = 24
-    while offset < len(capture):
-        _, _, kept, there = struct.unpack_from("<IIII", capture, offset)
-        assert kept == there
-        packets.append(capture[offset + 16 : offset + 16 + kept])
-        offset += 16 + kept
-    return packets
-
-
-def carried_by(packet: bytes) -> bytes:
-    """What is behind the headers of IPv4 and TCP."""
-    return packet[20 + (packet[32] >> 4) * 4 :]
 
 
 def test_file_gives_back_every_octet_in_order() -> None:

@@ -18,8 +18,8 @@ from smppd.smpp.session import Timers
 from smppd.traffic import outbind
 from smppd.traffic.outbind import OutbindListener
 from tests.smpp.pair import CREDENTIALS, raw
+from tests.traffic.centre import Centre, keep, open_centre, until
 from tests.traffic.line import Smsc
-from tests.traffic.test_carrier import Centre, keep, open_centre, until
 
 Clock = trio.testing.MockClock
 

@@ -13,8 +13,8 @@ from smppd.smpp.constants import BIND_TRANSCEIVER, DELIVER_SM_RESP, SUBMIT_SM, S
 from smppd.smpp.framing import Frame, FrameBuffer
 from smppd.smpp.redaction import redact_pdu
 from smppd.traffic.tap import IDLE_SECONDS_MAX, TAP_OCTETS_MAX, TAP_SECONDS_MAX, Tap
+from tests.smpp.captured import carried_by, records_of
 from tests.smpp.pair import raw
-from tests.smpp.test_capture import carried_by, records_of
 from tests.traffic.line import Line, open_line
 
 Clock = trio.testing.MockClock

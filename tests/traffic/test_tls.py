@@ -33,8 +33,8 @@ from smppd.traffic.tls import (
     describe_break,
     start_tls,
 )
+from tests.traffic.centre import Centre, keep, open_centre, until
 from tests.traffic.line import Smsc
-from tests.traffic.test_carrier import Centre, keep, open_centre, until
 
 Clock = trio.testing.MockClock
 
